@@ -1,0 +1,131 @@
+"""QEMU's command line, as a value: firmware, disk, console, and what the guest is told by systemd's credentials.
+
+Credentials reach the guest as SMBIOS strings (type 11), which Debian's kernels show without a module; nothing is
+written into the image. Source: systemd.system-credentials(7), smbios-type-11(7), qemu-system-x86_64(1).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+#: Packages of the tools root that runs QEMU. Bookworm's QEMU 7.2 corrupts multi-threaded emulation: use trixie's.
+QEMU_PACKAGES = ("qemu-system-x86", "ovmf", "openssh-client")
+QEMU_SUITE = "trixie"
+
+#: The port that the guest's report is written to: /dev/virtio-ports/NAME in the guest.
+REPORT_PORT = "debootc.report"
+
+OVMF = "/usr/share/OVMF"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A throw-away computer. Paths are as QEMU sees them. What the guest writes goes to TMPDIR and ends with QEMU."""
+
+    disk: str  #: the image, only read
+    disk_format: Literal["raw", "qcow2"] = "raw"
+    firmware_vars: str  #: a copy, written to
+    report: bool = False  #: the guest's report goes to standard error, and QEMU's own complaints to standard output
+    interactive: bool = False  #: the serial line is the terminal, with QEMU's monitor behind Ctrl-A c
+    ssh_port: int | None = None  #: on 127.0.0.1 of QEMU's network namespace
+    restrict_network: bool = True  #: the guest reaches nothing but its own gateway
+    secure_boot: bool = True
+    memory: int = 2048  #: MiB
+    cpus: int = 2
+    credentials: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def firmware(secure_boot: bool) -> tuple[str, str]:
+    """OVMF's code and the template of its variables; with Microsoft's keys enrolled for Secure Boot."""
+    suffix = ".ms" if secure_boot else ""
+    return f"{OVMF}/OVMF_CODE_4M{suffix}.fd", f"{OVMF}/OVMF_VARS_4M{suffix}.fd"
+
+
+def qemu_argv(machine: Machine) -> list[str]:
+    """The command. Always emulation: nested KVM is there and broken on too many hosts to be the default."""
+    code, _ = firmware(machine.secure_boot)
+    netdev = "user,id=net0" + (",restrict=on" if machine.restrict_network else "")
+    if machine.ssh_port is not None:
+        netdev += f",hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"
+    argv = [
+        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "-machine", f"q35,smm={'on' if machine.secure_boot else 'off'}",
+        "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(machine.cpus), "-m", str(machine.memory),
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+        "-drive", f"if=pflash,unit=1,format=raw,file={machine.firmware_vars}",
+        "-drive", f"if=virtio,format={machine.disk_format},file={machine.disk},snapshot=on",
+        "-netdev", netdev, "-device", "virtio-net-pci,netdev=net0",
+        "-device", "virtio-rng-pci",
+    ]  # fmt: skip
+    if machine.secure_boot:
+        argv += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+    if machine.interactive:
+        argv += ["-serial", "mon:stdio"]
+    else:
+        argv += ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
+    if machine.report:
+        argv = ["sh", "-c", 'exec "$@" 3>&2 2>&1', "sh", *argv]
+        argv += [
+            "-add-fd", "fd=3,set=1,opaque=report",
+            "-chardev", "file,id=report,path=/dev/fdset/1",
+            "-device", "virtio-serial-pci", "-device", f"virtserialport,chardev=report,name={REPORT_PORT}",
+        ]  # fmt: skip
+    for name, value in machine.credentials.items():
+        encoded = base64.b64encode(value).decode()
+        argv += ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={encoded}"]
+    return argv
+
+
+def report_credentials(packages: Sequence[str], *, patience: int) -> dict[str, bytes]:
+    """Credentials that make the guest answer the questions of `probe`, once, when its boot has ended.
+
+    *patience*: seconds after which the guest reports even if its boot has not ended. The unit is wanted by
+    basic.target and by emergency.target, so that a half-dead system still says what is wrong.
+    """
+    script = Path(__file__).with_name("probe").read_bytes()
+    unit = f"""\
+[Unit]
+Description=Report of this boot to the host
+DefaultDependencies=no
+Conflicts=shutdown.target
+Before=shutdown.target
+ConditionPathExists=!/etc/initrd-release
+
+[Service]
+Type=exec
+ImportCredential=debootc.probe
+Environment=PATIENCE={patience} "PACKAGES={" ".join(packages)}"
+ExecStart=/bin/sh %d/debootc.probe
+StandardOutput=file:/dev/virtio-ports/{REPORT_PORT}
+StandardError=journal
+"""
+    wants = b"[Unit]\nWants=debootc-report.service\n"
+    return {
+        "debootc.probe": script,
+        "systemd.extra-unit.debootc-report.service": unit.encode(),
+        "systemd.unit-dropin.basic.target~debootc": wants,
+        "systemd.unit-dropin.emergency.target~debootc": wants,
+    }
+
+
+def console_credentials(public_key: str) -> dict[str, bytes]:
+    """Credentials that let the owner of *public_key* (one line of authorized_keys) in as root by ssh.
+
+    An image may leave its network to the machine it meets; this one gets DHCP on Ethernet from systemd-networkd, after
+    whatever the image says itself.
+    """
+    drop_in = """\
+[Service]
+ImportCredential=debootc.network
+ExecStartPre=+/bin/sh -c 'install -Dm644 "$$CREDENTIALS_DIRECTORY/debootc.network" "$$0"' \\
+ /run/systemd/network/99-debootc.network
+"""
+    return {
+        "ssh.authorized_keys.root": f"{public_key}\n".encode(),
+        "debootc.network": b"[Match]\nType=ether\n\n[Network]\nDHCP=yes\n",
+        "systemd.unit-dropin.systemd-networkd.service~debootc": drop_in.encode(),
+    }

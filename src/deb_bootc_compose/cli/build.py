@@ -1,0 +1,57 @@
+"""deb-bootc-compose build"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deb_bootc_compose.cli.show import composing, print_summary
+from deb_bootc_compose.compose import Options, start_compose
+from deb_bootc_compose.manifest.load import find_manifest, load_manifest
+from deb_bootc_compose.tasks import KINDS
+from debcore.errors import ConfigError
+
+
+@click.command()
+@click.argument("manifest", type=click.Path(path_type=Path), default=Path())
+@click.option("--target", type=click.Path(path_type=Path), help="Where composes are kept (default: composes/ beside "
+              "the manifest).")  # fmt: skip
+@click.option("--locked", type=click.Path(path_type=Path), help="Use exactly the packages of this lock; anything else "
+              "is an error.")  # fmt: skip
+@click.option("--hub", metavar="URL", help="The hub that builds packages (default: one of our own, started as needed).")
+@click.option("--token-file", type=click.Path(path_type=Path), help="File with the token for --hub.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest.")
+@click.option("--skip", multiple=True, type=click.Choice(["lint", "replay", "boot"]), help="Leave out a test; the "
+              "compose is then FINISHED_INCOMPLETE.")  # fmt: skip
+@click.option("--until", type=click.Choice(list(KINDS)), help="Stop after tasks of this kind (FINISHED_INCOMPLETE).")
+@click.option("--jobs", type=click.IntRange(1, 64), help="Tasks at the same time (default: the number of processors).")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def command(
+    manifest: Path, target: Path | None, locked: Path | None, hub: str | None, token_file: Path | None,
+    settings: tuple[str, ...], skip: tuple[str, ...], until: str | None, jobs: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Compose MANIFEST: a directory with compose.yaml (default: the one you are in), or the file.
+
+    Everything goes into a new directory composes/SHORT-VERSION-DATE.N: images and metadata in compose/, a log for
+    each task in logs/, the exact packages in lock.json. If it is stopped, or fails, `resume` goes on from there.
+    """
+    loaded = load_manifest(manifest, variables=parse_settings(settings))
+    options = Options(hub=hub, token_file=str(token_file.resolve()) if token_file else None, skip=skip, until=until)
+    directory = start_compose(loaded, target or default_target(manifest), options, lock=locked)
+    print_summary(composing(directory, jobs=jobs), as_json=as_json)
+
+
+def default_target(manifest: Path) -> Path:
+    return find_manifest(manifest).resolve().parent / "composes"
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
+    """Errors: ConfigError on one without `=`."""
+    made = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise ConfigError("--set", f"{setting!r} is not NAME=VALUE")
+        made[name] = value
+    return made

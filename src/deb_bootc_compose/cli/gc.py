@@ -1,0 +1,50 @@
+"""deb-bootc-compose gc"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from deb_bootc_compose.cli.build import default_target
+from deb_bootc_compose.retention import Policy, find_candidates, judge, remove_compose, remove_leftovers
+from debcore.cli import print_json
+from debroot.idmap import find_idmap
+
+
+@click.command()
+@click.argument("manifest", type=click.Path(path_type=Path), default=Path())
+@click.option("--target", type=click.Path(path_type=Path), help="Where composes are kept (default: composes/ beside "
+              "the manifest).")  # fmt: skip
+@click.option("--keep", type=click.IntRange(0), default=5, show_default=True,
+              help="Finished composes that stay of each release and type.")  # fmt: skip
+@click.option("--failed", type=click.IntRange(0), default=1, show_default=True,
+              help="Failed or killed ones that stay of each.")  # fmt: skip
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would go, and why.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(manifest: Path, target: Path | None, keep: int, failed: int, dry_run: bool, as_json: bool) -> None:
+    """Remove old composes of MANIFEST. The newest stay; what runs, is labelled, or is the latest never goes.
+
+    Composes share files by hard links: removing one never harms another. The store has a gc of its own (deb-mock gc).
+
+    deb-bootc-compose gc --keep 3 --dry-run
+    """
+    where = target or default_target(manifest)
+    ids = find_idmap()
+    if not dry_run and where.is_dir():
+        remove_leftovers(where, ids)
+    verdicts = list(judge(find_candidates(where), Policy(keep, failed)))
+    for verdict in verdicts:
+        if verdict.goes and not dry_run:
+            remove_compose(verdict.candidate.path, ids)
+    if as_json:
+        print_json({
+            "dry_run": dry_run,
+            "composes": [{"id": v.candidate.id, "removed": v.goes, "why": v.why} for v in verdicts],
+        })  # fmt: skip
+        return
+    word = "would go" if dry_run else "removed"
+    for verdict in verdicts:
+        click.echo(f"{verdict.candidate.id:<36} {word if verdict.goes else 'stays':<9} {verdict.why}")
+    if not verdicts:
+        click.echo(f"no composes in {where}", err=True)

@@ -1,0 +1,109 @@
+"""deb-bootc-compose lint"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deb_bootc_compose.compose import load_started
+from deb_bootc_compose.directory import ComposeDirectory, find_compose
+from deb_bootc_compose.journal import read_journal
+from deb_bootc_compose.lints.check import Judged
+from deb_bootc_compose.lints.model import Finding, Root
+from deb_bootc_compose.lints.registry import LINTS, run_lints
+from deb_bootc_compose.lints.sarif import make_sarif
+from debcore.cli import print_json
+from debcore.errors import BuildFailed, Failure
+from debcore.path import write_file
+
+
+@click.command()
+@click.argument("what", required=False, metavar="COMPOSE|DIRECTORY")
+@click.option("--list", "as_list", is_flag=True, help="Say what is checked.")
+@click.option("--skip", multiple=True, metavar="LINT", help="Leave out a lint.")
+@click.option("--sarif", type=click.Path(path_type=Path), help="Also write a SARIF log, with what was waived.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(what: str | None, as_list: bool, skip: tuple[str, ...], sarif: Path | None, as_json: bool) -> None:
+    """Check the trees of a compose, or a root file system unpacked in DIRECTORY (with /etc, as in an OCI image).
+
+    All of `bootc container lint`, and Debian's own traps. A compose's waivers count. Warnings are failures too.
+    """
+    if as_list:
+        _list(as_json=as_json)
+        return
+    if what is None:
+        raise click.UsageError("name a compose or a directory, or use --list")
+    if unknown := set(skip) - {lint.name for lint in LINTS}:
+        raise Failure(f"there is no lint {', '.join(sorted(unknown))}", hint="deb-bootc-compose lint --list")
+    path = Path(what)
+    if (path / "usr").is_dir():
+        lints = [lint for lint in LINTS if lint.name not in skip]
+        found = {str(path): [Judged(finding, None) for finding in run_lints(Root(path), lints=lints)]}
+    else:
+        found = {
+            name: [judged for judged in results if judged.finding.lint not in skip]
+            for name, results in _of_compose(find_compose(what, [Path("composes")])).items()
+        }
+    if sarif is not None:
+        write_file(sarif, json.dumps(make_sarif(found), indent=1, ensure_ascii=False) + "\n")
+    open_ones = {
+        name: [judged.finding for judged in results if judged.waiver is None] for name, results in found.items()
+    }
+    _show(open_ones, as_json=as_json)
+
+
+def _of_compose(directory: ComposeDirectory) -> dict[str, tuple[Judged, ...]]:
+    from datetime import UTC, datetime
+
+    from deb_bootc_compose.lints.check import check_tree
+    from deb_bootc_compose.plan import key
+    from deb_bootc_compose.tasks.lint import make_waiver
+    from deb_bootc_compose.tree.make import load_tree
+    from debroot.store import Store
+
+    started = load_started(directory)
+    store = Store.open()
+    found: dict[str, tuple[Judged, ...]] = {}
+    for spec in started.manifest.specs:
+        name = key(spec)
+        made = _tree_of(directory, name)
+        tree = load_tree(store, made["id"], suite=made["suite"])
+        if tree is None:
+            raise Failure(f"the tree of {name} is no longer in the store", hint="compose again: the lints run then")
+        waivers = [make_waiver(one.model_dump(mode="json")) for one in spec.variant.lint.waive]
+        with store.using(tree.layer):
+            found[name] = check_tree(store, tree, waivers=waivers, today=datetime.now(UTC).date()).results
+    return found
+
+
+def _tree_of(directory: ComposeDirectory, name: str) -> dict[str, Any]:
+    for entry in read_journal(directory.journal_path):
+        if entry.type == "task.finished" and entry.data["task"] == f"tree.{name}":
+            value: dict[str, Any] = entry.data["result"]["value"]
+            return value
+    raise Failure(f"{directory.id} has no tree of {name} yet", hint=f"deb-bootc-compose resume {directory.path}")
+
+
+def _list(*, as_json: bool) -> None:
+    if as_json:
+        print_json([{"name": x.name, "level": x.level, "origin": x.origin, "text": x.text} for x in LINTS])
+        return
+    for lint in LINTS:
+        click.echo(f"{lint.name:<24} {lint.level:<8} {lint.origin:<7} {lint.text}")
+
+
+def _show(found: dict[str, list[Finding]], *, as_json: bool) -> None:
+    total = sum(map(len, found.values()))
+    if as_json:
+        print_json({name: [asdict(finding) for finding in findings] for name, findings in found.items()})
+    else:
+        for name, findings in found.items():
+            click.echo(f"{name}: {len(findings)} findings" if findings else f"{name}: clean")
+            for finding in findings:
+                click.echo(f"  {finding.level:<8} {finding.lint}: {finding.message}")
+    if total:
+        raise BuildFailed(f"{total} findings", hint="correct the manifest, or waive with a reason under `lint: waive:`")

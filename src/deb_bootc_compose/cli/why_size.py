@@ -1,0 +1,54 @@
+"""deb-bootc-compose why-size"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from deb_bootc_compose.compare.composes import StoreDebs
+from deb_bootc_compose.compare.text import megabytes
+from deb_bootc_compose.relations import find_lock, load_relations
+from deb_bootc_compose.why import Relations, size_of
+from debcore.cli import print_json, printable
+from debroot.store import Store
+
+
+@click.command()
+@click.argument("what", required=False)
+@click.option("--variant", help="NAME.ARCH (default: all).")
+@click.option("--top", type=click.IntRange(1), default=25, show_default=True, help="How many packages to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, of all packages.")
+def command(what: str | None, variant: str | None, top: int, as_json: bool) -> None:
+    """Say what makes an image large: each package's installed size, and what would go if it were left out.
+
+    WHAT is a compose or a lock file (default: the newest compose here, else compose.lock.json). Sizes are those that
+    the packages state (Installed-Size); what maintainer scripts make, such as the initramfs, is not in them.
+    """
+    lock = find_lock(what)
+    debs = StoreDebs(Store.open())
+    documents = {}
+    for key, locked in lock.variants.items():
+        if variant in (None, key):
+            documents[key] = _table(load_relations(debs, locked))
+    if as_json:
+        print_json(documents)
+        return
+    for key, rows in documents.items():
+        click.echo(f"{key}: {len(rows)} packages, {megabytes(sum(row['size'] for row in rows))} installed")
+        click.echo(f"  {'with what only':>14} {'itself':>10}  package")
+        click.echo(f"  {'it needs':>14}")
+        for row in rows[:top]:
+            name = printable(row["package"]) + (f" (and {row['only_for_it']} more)" if row["only_for_it"] else "")
+            click.echo(f"  {megabytes(row['with_only_for_it']):>14} {megabytes(row['size']):>10}  {name}")
+
+
+def _table(relations: Relations) -> list[dict[str, Any]]:
+    rows = []
+    for name, package in relations.packages.items():
+        along = relations.only_for(name)
+        whole = size_of(relations.packages[one] for one in along) if along else package.size
+        rows.append({
+            "package": name, "size": package.size, "with_only_for_it": whole, "only_for_it": max(0, len(along) - 1),
+        })  # fmt: skip
+    return sorted(rows, key=lambda row: (-row["with_only_for_it"], row["package"]))

@@ -1,0 +1,1 @@
+"""What changed between two composes, or two locks: packages with their changelogs, layers, sizes."""

@@ -1,0 +1,131 @@
+"""Read what is compared: a compose directory, or a lock alone; and make the whole comparison of two."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from deb_bootc_compose.compare.changelog import Entry, entries_between, load_changelog
+from deb_bootc_compose.compare.layers import LayerChanges, compare_layers
+from deb_bootc_compose.compare.packages import SourceChange, common_variants, compare_packages
+from deb_bootc_compose.directory import ComposeDirectory, find_compose
+from deb_bootc_compose.lock import Lock, LockedPackage, load_lock
+from debcore.errors import Failure
+from debroot.resolve import fetch
+from debroot.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class Debs(Protocol):
+    """Where .debs come from."""
+
+    def prefetch(self, packages: Sequence[LockedPackage]) -> None:
+        """Get as many of them as can be had, at once."""
+
+    def find(self, package: LockedPackage) -> Path | None:
+        """Its .deb; None where it cannot be had."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two: its name for people, its lock, and, of a compose, its images by NAME.ARCH."""
+
+    name: str
+    lock: Lock
+    images: Mapping[str, list[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class VariantDifference:
+    key: str  #: NAME.ARCH
+    packages: tuple[SourceChange, ...]
+    changelogs: Mapping[str, tuple[Entry, ...]]  #: by source; only of what was upgraded
+    layers: LayerChanges | None  #: None where one side has no image
+
+
+@dataclass(frozen=True)
+class Difference:
+    before: Side
+    after: Side
+    variants: tuple[VariantDifference, ...]
+    only: tuple[str, ...]  #: variants that only one side has
+
+
+def load_side(name: str, targets: list[Path]) -> Side:
+    """*name*: a lock file, a compose directory, or a compose's id below one of *targets*. Errors: Failure."""
+    if Path(name).is_file():
+        return Side(name, load_lock(Path(name)), {})
+    compose = find_compose(name, targets)
+    return Side(compose.id, load_lock(compose.lock_path), _load_images(compose))
+
+
+def _load_images(compose: ComposeDirectory) -> dict[str, list[Mapping[str, Any]]]:
+    path = compose.metadata / "layers.json"
+    if not path.is_file():
+        return {}
+    try:
+        found = json.loads(path.read_bytes())["payload"]["layers"]
+        return {key: image["layers"] for key, image in found.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Failure(f"{path} is damaged: {error}", hint="compose again") from error
+
+
+def compare(before: Side, after: Side, debs: Debs | None) -> Difference:
+    """Without *debs* no changelogs are read."""
+    both, only = common_variants(before.lock, after.lock)
+    made = []
+    for key in both:
+        packages = compare_packages(before.lock.variants[key].installed, after.lock.variants[key].installed)
+        changelogs = dict(_changelogs(packages, debs)) if debs else {}
+        old, new = before.images.get(key), after.images.get(key)
+        layers = compare_layers(old, new) if old is not None and new is not None else None
+        made.append(VariantDifference(key, packages, changelogs, layers))
+    return Difference(before, after, tuple(made), tuple(only))
+
+
+def _changelogs(packages: Sequence[SourceChange], debs: Debs) -> Iterator[tuple[str, tuple[Entry, ...]]]:
+    upgraded = [change for change in packages if change.kind == "upgraded"]
+    debs.prefetch([_smallest_first(change)[0] for change in upgraded])
+    for change in upgraded:
+        entries = _changelog_of(change, debs)
+        if entries is not None:
+            yield change.source, entries
+
+
+def _smallest_first(change: SourceChange) -> list[LockedPackage]:
+    return sorted((one.after for one in change.changes if one.after), key=lambda package: package.size)
+
+
+def _changelog_of(change: SourceChange, debs: Debs) -> tuple[Entry, ...] | None:
+    """From the first of its packages that has one: a -dev package may only link to its library's."""
+    for package in _smallest_first(change):
+        deb = debs.find(package)
+        text = load_changelog(deb, package=package.name, arch=package.arch) if deb else None
+        if text is not None:
+            return entries_between(text, change.before or "0", change.after or "0")
+    return None
+
+
+class StoreDebs:
+    """.debs of the store's pool; those that it lacks are fetched, and what cannot be had is said."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def prefetch(self, packages: Sequence[LockedPackage]) -> None:
+        with suppress(Failure):  # `find` says of each what it is that fails
+            fetch(self._store, [package.package() for package in packages])
+
+    def find(self, package: LockedPackage) -> Path | None:
+        try:
+            fetch(self._store, [package.package()])
+        except Failure as error:
+            log.warning("No changelog of %s: %s", package.name, error)
+            return None
+        return self._store.pool_path(package.sha256)

@@ -1,0 +1,124 @@
+"""A comparison for a terminal, and as a document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from deb_bootc_compose.compare.changelog import Entry
+from deb_bootc_compose.compare.composes import Difference, VariantDifference
+from deb_bootc_compose.compare.layers import LayerChanges
+from deb_bootc_compose.compare.packages import KINDS, SourceChange, download_size
+from debcore.cli import printable
+
+#: Lines of one changelog entry that a terminal shows.
+LINES = 12
+
+
+def lines(difference: Difference) -> Iterator[str]:
+    """Names and versions are a lock's, the rest a changelog's: none of it may steer the terminal."""
+    return map(printable, _lines(difference))
+
+
+def _lines(difference: Difference) -> Iterator[str]:
+    yield f"{difference.before.name} → {difference.after.name}"
+    for key in difference.only:
+        where = difference.before if key in difference.before.lock.variants else difference.after
+        yield f"{key}: only in {where.name}"
+    for variant in difference.variants:
+        yield from _variant(variant)
+
+
+def _variant(variant: VariantDifference) -> Iterator[str]:
+    yield ""
+    if not variant.packages and (variant.layers is None or not variant.layers.download):
+        yield f"{variant.key}: the same packages"
+        return
+    count = {kind: sum(len(c.changes) for c in variant.packages if c.kind == kind) for kind in KINDS}
+    said = ", ".join(f"{number} {kind}" for kind, number in count.items() if number)
+    yield f"{variant.key}: {said or 'the same packages'}; {megabytes(download_size(variant.packages))} of .debs"
+    for kind in KINDS:
+        group = [change for change in variant.packages if change.kind == kind]
+        if group:
+            yield f"  {kind}"
+        for change in group:
+            yield from _change(change, variant.changelogs.get(change.source, ()))
+    if variant.layers is not None:
+        yield from _layers(variant.layers)
+
+
+def _change(change: SourceChange, entries: tuple[Entry, ...]) -> Iterator[str]:
+    versions = " → ".join(version for version in (change.before, change.after) if version)
+    names = ", ".join(c.name for c in change.changes)
+    of = f" ({names})" if names != change.source else ""
+    cves = sorted({cve for entry in entries for cve in entry.cves})
+    yield f"    {change.source} {versions}{of}" + (f"  fixes {', '.join(cves)}" if cves else "")
+    for entry in entries:
+        yield f"      {entry.version}" + (f", urgency {entry.urgency}" if entry.urgency else "")
+        for line in entry.lines[:LINES]:
+            yield f"        {line}".rstrip()
+        if len(entry.lines) > LINES:
+            yield f"        … {len(entry.lines) - LINES} lines more"
+
+
+def _layers(layers: LayerChanges) -> Iterator[str]:
+    new = [layer for layer in layers.layers if not layer.reused]
+    yield (
+        f"  image: {len(new)} of {len(layers.layers)} layers are new: an update fetches {megabytes(layers.download)} "
+        f"of {megabytes(layers.size)}"
+    )
+    for layer in sorted(new, key=lambda layer: -layer.size):
+        before = "new" if layer.before is None else f"was {megabytes(layer.before)}"
+        yield f"    {megabytes(layer.size):>10}  {layer.name} ({before})"
+    for name in layers.removed:
+        yield f"    {'gone':>10}  {name}"
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def document(difference: Difference) -> dict[str, Any]:
+    """For --json."""
+    return {
+        "schema": "deb-bootc-compose-diff/1",
+        "before": difference.before.name,
+        "after": difference.after.name,
+        "only": list(difference.only),
+        "variants": {variant.key: _variant_document(variant) for variant in difference.variants},
+    }
+
+
+def _variant_document(variant: VariantDifference) -> dict[str, Any]:
+    packages = [
+        {
+            "source": change.source,
+            "change": change.kind,
+            "before": change.before,
+            "after": change.after,
+            "packages": [
+                {
+                    "name": one.name,
+                    "arch": one.package.arch,
+                    "before": one.before.version if one.before else None,
+                    "after": one.after.version if one.after else None,
+                }
+                for one in change.changes
+            ],
+            "changelog": [
+                {"version": e.version, "urgency": e.urgency, "lines": e.lines, "cves": e.cves, "closes": e.bugs}
+                for e in variant.changelogs.get(change.source, ())
+            ],
+        }
+        for change in variant.packages
+    ]
+    layers = variant.layers and {
+        "size": variant.layers.size,
+        "download": variant.layers.download,
+        "new": [
+            {"name": la.name, "size": la.size, "before": la.before} for la in variant.layers.layers if not la.reused
+        ],
+        "reused": [layer.name for layer in variant.layers.layers if layer.reused],
+        "removed": list(variant.layers.removed),
+    }
+    return {"packages": packages, "debs_size": download_size(variant.packages), "layers": layers}

@@ -1,0 +1,254 @@
+"""A compose from its manifest: the list of its tasks, and running them in a compose directory."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deb_bootc_compose.directory import ComposeDirectory, Status, make_compose_directory
+from deb_bootc_compose.earlier import KINDS as REUSABLE
+from deb_bootc_compose.earlier import Earlier
+from deb_bootc_compose.embedded import HubAddress, attached, default_state, named_hub
+from deb_bootc_compose.graph import Graph, Node, Outcome, timings
+from deb_bootc_compose.journal import Journal
+from deb_bootc_compose.lints.registry import LINTS
+from deb_bootc_compose.lock import check_locked, load_lock
+from deb_bootc_compose.manifest import Manifest
+from deb_bootc_compose.plan import ask_of, key, make_nodes
+from deb_bootc_compose.runner import Runner
+from deb_bootc_compose.snapshot import digest_directory, keep_file
+from debcore.errors import ConfigError, Failure, Interrupted
+from debcore.path import write_file
+from debroot.store import Store
+
+log = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to compose, beside what the manifest says. Kept for `resume`."""
+
+    hub: str | None = None  #: URL; None: the embedded one
+    token_file: str | None = None
+    hub_state: str = ""  #: directory of the embedded hub, so that `resume` meets the same one
+    skip: tuple[str, ...] = ()  #: kinds of tasks left out; the compose is then incomplete
+    locked: str | None = None  #: SHA-256 of the lock to hold to
+    until: str | None = None  #: the last kind of task; what follows is left out
+
+
+@dataclass(frozen=True)
+class Started:
+    """What logs/manifest-resolved.json holds: all that `resume` needs, read once and never again."""
+
+    manifest: Manifest
+    options: Options
+    digests: Mapping[str, str] = field(default_factory=dict)  #: of directories and files named by the manifest
+
+
+def start_compose(
+    manifest: Manifest, target: Path, options: Options, *, lock: Path | None = None, now: datetime | None = None
+) -> ComposeDirectory:
+    """Check what can be checked at once, then make the directory with everything the compose begins with."""
+    _check_waivers(manifest)
+    options = replace(options, hub_state=options.hub_state or str(default_state().absolute()))
+    digests = dict(_digests(manifest))
+    if lock is not None:
+        given = load_lock(lock)
+        check_locked(given, suite=manifest.compose.suite, asked=ask_of(manifest))
+        options = replace(options, locked=hashlib.sha256(lock.read_bytes()).hexdigest())
+    directory = make_compose_directory(target, manifest.compose, now=now or datetime.now(UTC))
+    try:
+        if lock is not None:
+            scratch = directory.work / "tasks/lock"
+            scratch.mkdir(parents=True)
+            write_file(scratch / "given-lock.json", lock.read_bytes())
+        for path in {file.source for spec in manifest.specs for file in spec.variant.add_files}:
+            keep_file(Path(path), directory.work / "files")
+        _write_start(directory, Started(manifest, options, digests))
+    except OSError as error:
+        shutil.rmtree(directory.path, ignore_errors=True)
+        raise Failure(f"{target}: {error.strerror}", hint="choose another place with --target DIR") from error
+    except BaseException:
+        shutil.rmtree(directory.path, ignore_errors=True)
+        raise
+    return directory
+
+
+def _digests(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    for index, build in enumerate(manifest.compose.builds):
+        if build.source is not None:
+            where = manifest.origins.get(f"builds.{index}.source", str(manifest.path))
+            yield build.source, digest_directory(Path(build.source), where=where)
+    for spec in manifest.specs:
+        for index, file in enumerate(spec.variant.add_files):
+            where = manifest.origins.get(f"variants.{key(spec)}.add-files.{index}.from", str(manifest.path))
+            yield file.source, _file_digest(Path(file.source), where)
+        ledger = spec.variant.users.ledger
+        if ledger is not None:
+            yield ledger, _ledger_text(Path(ledger))
+
+
+def _check_waivers(manifest: Manifest) -> None:
+    """Errors: ConfigError at the line that waives what is no lint."""
+    known = [lint.name for lint in LINTS]
+    for spec in manifest.specs:
+        for index, waiver in enumerate(spec.variant.lint.waive):
+            if waiver.rule not in known:
+                where = manifest.origins.get(f"variants.{key(spec)}.lint.waive.{index}.rule", str(manifest.path))
+                near = difflib.get_close_matches(waiver.rule, known, 1)
+                hint = f"did you mean {near[0]!r}?" if near else "deb-bootc-compose lint --list names them all"
+                raise ConfigError(where, f"there is no lint {waiver.rule!r}", hint=hint)
+
+
+def _ledger_text(path: Path) -> str:
+    """The ledger is an input as text: its hash would not bring it back on resume. "" if there is none yet."""
+    return path.read_text() if path.is_file() else ""
+
+
+def _file_digest(path: Path, where: str) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ConfigError(where, f"{path}: {error.strerror}", hint="paths are relative to the manifest file") from error
+
+
+def _write_start(directory: ComposeDirectory, started: Started) -> None:
+    document = {
+        "manifest": started.manifest.document(), "options": asdict(started.options), "digests": dict(started.digests)
+    }  # fmt: skip
+    write_file(directory.manifest_path, json.dumps(document, indent=1, sort_keys=True) + "\n")
+
+
+def load_started(directory: ComposeDirectory) -> Started:
+    """Errors: Failure if the compose was killed before it had begun, or another version made it."""
+    try:
+        document = json.loads(directory.manifest_path.read_bytes())
+        options = {**document["options"], "skip": tuple(document["options"]["skip"])}
+        return Started(Manifest.from_document(document["manifest"]), Options(**options), document["digests"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Failure(
+            f"{directory.path} cannot be resumed: logs/manifest-resolved.json is missing or of another version",
+            hint="remove the directory and compose again",
+        ) from error
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a compose ended."""
+
+    directory: ComposeDirectory
+    status: Status
+    outcomes: Mapping[str, Outcome]
+
+    def document(self) -> dict[str, Any]:
+        outputs = {
+            name: dict(outcome.result["value"])
+            for name, outcome in self.outcomes.items()
+            if outcome.result is not None and outcome.node.kind in ("commit", "container", "image", "boot", "lock")
+        }
+        return {
+            "id": self.directory.id, "path": str(self.directory.path), "status": self.status.value,
+            "outputs": outputs,
+            "tasks": [{"task": n, "seconds": s, "how": how} for n, s, how in timings(self.outcomes)],
+        }  # fmt: skip
+
+
+def run_compose(directory: ComposeDirectory, *, jobs: int | None = None, say: Callable[[str, str], None]) -> Summary:
+    """Do what the journal lacks. Errors: Failure (STATUS DOOMED), Interrupted (STATUS TERMINATED)."""
+    started = load_started(directory)
+    nodes = make_nodes(started.manifest, started.options, started.digests)
+    with directory.running(), ExitStack() as stack:
+        journal = Journal(directory.journal_path)
+        stack.callback(journal.close)
+        nodes = list(_with_request(nodes, journal))
+        journal.append("compose.resumed" if journal.entries else "compose.started", id=directory.id, pid=os.getpid())
+        runner = stack.enter_context(Runner(directory.work, directory.logs, command=_command, progress=say))
+        hub = _Hub(stack, started.options)
+        earlier = Earlier(directory)
+        graph = Graph(
+            nodes, root=directory.path, journal=journal, runner=runner,
+            jobs=jobs or max(2, os.cpu_count() or 1),
+            prepare=lambda node, identity: _context(node, identity, hub, directory, earlier),
+        )  # fmt: skip
+        status = Status.DOOMED
+        try:
+            outcomes = graph.run()
+            incomplete = started.options.skip or any(outcome.result is None for outcome in outcomes.values())
+            status = Status.FINISHED_INCOMPLETE if incomplete or started.options.until else Status.FINISHED
+        except Interrupted:
+            status = Status.TERMINATED
+            raise
+        finally:
+            _end(directory, journal, status)
+    return Summary(directory, status, outcomes)
+
+
+def _with_request(nodes: list[Node], journal: Journal) -> Iterator[Node]:
+    """As long as there is no lock, the hub is asked again: the same request is answered at once, by any hub."""
+    locked = any(entry.type == "task.finished" and entry.data["task"] == "lock" for entry in journal.entries)
+    for node in nodes:
+        yield replace(node, again=True) if node.kind == "request" and not locked else node
+
+
+def _end(directory: ComposeDirectory, journal: Journal, status: Status) -> None:
+    """A disk that is full must not hide why the compose failed."""
+    try:
+        journal.append("compose.ended", status=status.value)
+        directory.set_status(status)
+    except (OSError, Failure) as error:
+        log.warning("%s: STATUS could not be written: %s", directory.id, error)
+
+
+def _command(task: Path) -> list[str | Path]:
+    return [sys.executable, "-m", "deb_bootc_compose", "task", task]
+
+
+class _Hub:
+    """The hub, looked for when a task first needs it and held until the compose ends."""
+
+    def __init__(self, stack: ExitStack, options: Options) -> None:
+        self._stack = stack
+        self._options = options
+        self._address: HubAddress | None = None
+
+    def address(self) -> HubAddress:
+        if self._address is None:
+            if self._options.hub is not None:
+                token = Path(self._options.token_file) if self._options.token_file else None
+                self._address = named_hub(self._options.hub, token_file=token)
+            else:
+                self._address = self._stack.enter_context(attached(Path(self._options.hub_state)))
+        return self._address
+
+
+def _context(node: Node, identity: str, hub: _Hub, directory: ComposeDirectory, earlier: Earlier) -> Mapping[str, Any]:
+    if node.kind in REUSABLE:
+        return {"earlier": earlier.find(identity)}
+    if node.kind == "request":
+        return {"hub": hub.address().document()}
+    if node.kind != "lock":
+        return {}
+    previous = earlier.find_lock()
+    told: dict[str, Any] = {"previous": str(previous) if previous else None}
+    if node.needs or node.params["suite_name"] or (node.params["locked"] and _pool_lacks_hub_packages(directory)):
+        told["hub"] = hub.address().document()
+    return told
+
+
+def _pool_lacks_hub_packages(directory: ComposeDirectory) -> bool:
+    lock = load_lock(directory.work / "tasks/lock/given-lock.json")
+    wanted = [package.package() for variant in lock.variants.values() for package in variant.hub]
+    return bool(wanted) and not Store.open().has(wanted)

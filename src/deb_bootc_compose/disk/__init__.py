@@ -1,0 +1,1 @@
+"""Disk images from an OSTree commit: offline, without loop devices, without root, bit for bit repeatable."""

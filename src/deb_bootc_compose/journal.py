@@ -1,0 +1,93 @@
+"""The journal of a compose: what was started, what was done and with which result. Append-only, each line fsynced."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from debcore.errors import Failure
+from debcore.path import sync_directory
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line. `type`: compose.started, compose.resumed, compose.ended, task.started, task.finished, task.failed."""
+
+    n: int
+    at: str  #: RFC 3339, UTC
+    type: str
+    data: dict[str, Any]
+
+
+class Journal:
+    """Opened by the one process that holds the compose's lock."""
+
+    def __init__(self, path: Path) -> None:
+        fresh = not path.exists()
+        self.entries = list(read_journal(path))
+        _cut_torn_line(path)
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if fresh:
+            sync_directory(path.parent)
+
+    def append(self, type_: str, **data: Any) -> Entry:
+        """On disk when this returns. Errors: Failure if the disk is full; the line is then not part of the journal."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        entry = Entry(len(self.entries) + 1, at, type_, data)
+        line = json.dumps({"n": entry.n, "at": at, "type": type_, **data}, sort_keys=True).encode() + b"\n"
+        before = os.fstat(self._fd).st_size
+        try:
+            if os.write(self._fd, line) != len(line):
+                raise OSError("short write")
+            os.fsync(self._fd)
+        except OSError as error:
+            os.ftruncate(self._fd, before)
+            raise Failure(
+                f"the journal cannot be written: {error}", hint="free some space, then: deb-bootc-compose resume DIR"
+            ) from error
+        self.entries.append(entry)
+        return entry
+
+    def find_finished(self, task: str, identity: str) -> Entry | None:
+        """The last time that *task* finished with these inputs."""
+        for entry in reversed(self.entries):
+            if entry.type == "task.finished" and entry.data["task"] == task:
+                return entry if entry.data["identity"] == identity else None
+        return None
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def read_journal(path: Path) -> Iterator[Entry]:
+    """A torn last line is passed over: the process died while writing it. Errors: Failure on any other bad line."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for expected, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                data = json.loads(line)
+                entry = Entry(data.pop("n"), data.pop("at"), data.pop("type"), data)
+            except (ValueError, KeyError, AttributeError) as error:
+                raise Failure(f"{path}: line {expected} is damaged") from error
+            if entry.n != expected:
+                raise Failure(f"{path}: entry {entry.n} where {expected} was due")
+            yield entry
+
+
+def _cut_torn_line(path: Path) -> None:
+    if not path.exists():
+        return
+    with path.open("r+b") as file:
+        content = file.read()
+        end = content.rfind(b"\n") + 1
+        if end != len(content):
+            file.truncate(end)
+            os.fsync(file.fileno())

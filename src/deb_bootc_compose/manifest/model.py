@@ -1,0 +1,280 @@
+"""What a manifest may say. Unknown keys are errors; schemas/compose.json is made from these classes."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+#: Debian's architectures that a compose may name (dpkg-architecture -L, those with a port that boots by itself).
+ARCHES = frozenset(
+    {"amd64", "arm64", "armhf", "i386", "loong64", "mips64el", "ppc64el", "riscv64", "s390x"}
+)  # fmt: skip
+#: ostree's own rule for refs, and no `..`. Source: ostree-core.c, OSTREE_REF_REGEXP.
+REF = re.compile(r"(?:[A-Za-z0-9_][-._A-Za-z0-9]*/)*[A-Za-z0-9_][-._A-Za-z0-9]*")
+#: Policy 5.6.1, with an optional exact version.
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+~:-]+)?")
+UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|socket|timer|target|path|mount|automount|swap|slice)")
+
+
+def kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class Strict(BaseModel):
+    """Frozen; keys are written with dashes; no key that is not declared, no value of another type."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, alias_generator=kebab, validate_by_name=True, validate_by_alias=True
+    )
+
+
+def _check(pattern: re.Pattern[str], what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value) or ".." in value.split("/"):
+            raise ValueError(f"{value!r} is no {what}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _check_path(value: str) -> str:
+    if not value.startswith("/") or value == "/" or "\0" in value or ".." in value.split("/"):
+        raise ValueError(f"{value!r} is no absolute path inside the image")
+    if value.split("/")[1] in ("proc", "sys", "dev", "run", "tmp", "ostree", "sysroot"):
+        raise ValueError(f"{value!r} is not part of an image: what stands there is made at run time")
+    return value
+
+
+Package = Annotated[str, _check(PACKAGE, "package name (NAME or NAME=VERSION)")]
+Ref = Annotated[str, StringConstraints(max_length=200), _check(REF, "OSTree ref (such as example/trixie/amd64/server)")]
+Unit = Annotated[str, _check(UNIT, "unit name with its suffix (such as ssh.service)")]
+ImagePath = Annotated[str, AfterValidator(_check_path)]
+HostPath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
+Suite = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.+-]*(/[a-z0-9.+-]+)*$", max_length=80)]
+Arch = Annotated[str, AfterValidator(lambda value: _known_arch(value))]
+
+
+def _known_arch(value: str) -> str:
+    if value not in ARCHES:
+        raise ValueError(f"{value!r} is no architecture of Debian (known: {', '.join(sorted(ARCHES))})")
+    return value
+
+
+class Release(Strict):
+    """What is composed. `short` and `version` begin the compose id."""
+
+    name: str = Field(min_length=1, max_length=120)
+    short: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*$", max_length=40)]
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=40)]
+    type: Literal["fast", "ga", "updates", "updates-testing", "eus", "aus", "els", "tus", "e4s"] = "ga"
+
+
+class ComposeKind(Strict):
+    """Pungi's grammar: the type gives the letter in the compose id; a label is NAME-X.Y."""
+
+    type: Literal["production", "nightly", "test", "ci", "development"] = "nightly"
+    label: Annotated[
+        str,
+        StringConstraints(
+            pattern=r"^(EA|DevelPhaseExit|InternalAlpha|Alpha|InternalSnapshot|Beta|Snapshot|RC|Update|SecurityFix)"
+            r"-[0-9]+(\.[0-9]+)?$"
+        ),
+    ] | None = None  # fmt: skip
+
+
+class Source(Strict):
+    """One apt source, deb822 semantics (sources.list(5)). `signed-by`: a keyring file on this host."""
+
+    name: Name
+    uris: tuple[Annotated[str, StringConstraints(pattern=r"^(https?|file|copy)://?[^\s]+$")], ...] = Field(min_length=1)
+    suites: tuple[Suite, ...] = Field(min_length=1)
+    components: tuple[str, ...] = ("main",)
+    signed_by: HostPath | None = None
+    trusted: bool = False  #: no signature is checked
+    pin: int | None = None  #: apt_preferences(5) priority
+
+    @model_validator(mode="after")
+    def _signed_or_trusted(self) -> Source:
+        if (self.signed_by is None) is not self.trusted:
+            raise ValueError("a source needs `signed-by` (a keyring file), or says `trusted: true` and has none")
+        return self
+
+
+class HubTarget(Strict):
+    """The target of the hub that builds; null: the one that `deb-orchestrator up` makes ready for the suite."""
+
+    target: Name | None = None
+    pin: int = 990  #: apt_preferences(5) priority of what was built, over the archive's 500
+
+
+class Build(Strict):
+    """A package to be built from source: a directory of ours, or one of the archive's with a version suffix."""
+
+    source: HostPath | None = None  #: a source package's directory (debian/ inside), relative to the file
+    archive: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+~:-]+)?$")] | None = None
+    suffix: Annotated[str, StringConstraints(pattern=r"^\+[a-z0-9][a-z0-9.+~]*$", max_length=30)] | None = None
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Build:
+        if (self.source is None) is (self.archive is None):
+            raise ValueError("a build names either `source` (a directory) or `archive` (a source package's name)")
+        if self.archive is not None and self.suffix is None:
+            raise ValueError('a rebuilt archive package needs `suffix`, such as "+local1", to sort above the archive')
+        if self.source is not None and self.suffix is not None:
+            raise ValueError("`suffix` is for `archive`: the version of a directory stands in its debian/changelog")
+        return self
+
+    @property
+    def label(self) -> str:
+        """A short name for people and for task ids."""
+        return (self.archive or "").partition("=")[0] or (self.source or "").rstrip("/").rpartition("/")[2]
+
+
+class AddFile(Strict):
+    """A file of ours put into the tree, after the packages."""
+
+    source: HostPath = Field(alias="from")  #: relative to the manifest file
+    to: ImagePath
+    mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3,4}$")] = "0644"
+
+
+class Units(Strict):
+    """systemd units; `enable` and `disable` become presets."""
+
+    enable: tuple[Unit, ...] = ()
+    disable: tuple[Unit, ...] = ()
+    mask: tuple[Unit, ...] = ()
+    default_target: Unit = "multi-user.target"
+
+
+class Waiver(Strict):
+    """A lint that may fail: the reason is printed, and after `until` it fails again. `path`: only what names it."""
+
+    rule: Name
+    reason: str = Field(min_length=3)
+    until: datetime.date | None = None
+    path: str = ""
+
+
+class Lint(Strict):
+    waive: tuple[Waiver, ...] = ()
+
+
+class Users(Strict):
+    """`ledger`: a file of fixed user and group ids, sysusers.d lines, made by the first compose; drift from it fails.
+
+    `strict`: a name that it does not pin fails too.
+    """
+
+    ledger: HostPath | None = None
+    strict: bool = False
+
+
+class Layout(Strict):
+    """/opt and /usr/local: state below /var, or read-only parts of the image."""
+
+    opt: Literal["var", "image"] = "var"
+    usr_local: Literal["var", "image"] = "var"
+
+
+class VarRule(Strict):
+    """What becomes of paths below /var (a glob): kept in the image, declared in tmpfiles.d, or left out."""
+
+    path: ImagePath
+    action: Literal["image", "tmpfiles", "discard"]
+
+
+class Var(Strict):
+    """Every path that packages leave in /var must be classified; `fix` writes tmpfiles.d for what is not."""
+
+    rules: tuple[VarRule, ...] = ()
+    fix: bool = False
+
+
+class Tree(Strict):
+    """Content: what a `*.tree.yaml`, the top of compose.yaml and a variant may say. Lists of includes append."""
+
+    recommends: bool = False
+    packages: tuple[Package, ...] = ()
+    exclude_packages: tuple[Package, ...] = ()
+    add_files: tuple[AddFile, ...] = ()
+    units: Units = Units()
+    kargs: tuple[Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=500)], ...] = ()
+    layout: Layout = Layout()
+    var: Var = Var()
+    os_release: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")], str] = {}  #: added to it
+    users: Users = Users()
+    lint: Lint = Lint()
+
+
+class OstreeOutput(Strict):
+    """The commit; `sign` false leaves it unsigned. `url`: where running systems fetch updates from."""
+
+    sign: bool = True
+    url: Annotated[str, StringConstraints(pattern=r"^(https?|file)://[!-~]+$", max_length=1000)] | None = None
+
+
+class ContainerOutput(Strict):
+    """The OCI image layout."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$", max_length=200)]
+    tags: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")], ...] = ("latest",)
+    compression: Literal["gzip", "zstd"] = "zstd"
+    max_layers: int = Field(default=64, ge=8, le=128)
+    labels: dict[str, str] = {}
+
+
+class ImageOutput(Strict):
+    """A disk image. Sizes in MiB; `size` null: as large as the content needs."""
+
+    type: Literal["raw", "qcow2"] = "qcow2"
+    size: int | None = Field(default=None, ge=512, le=1024 * 1024)
+    filesystem: Literal["ext4"] = "ext4"
+
+
+class Outputs(Strict):
+    ostree: OstreeOutput = OstreeOutput()
+    container: ContainerOutput | None = None
+    images: tuple[ImageOutput, ...] = ()
+
+
+class Variant(Tree):
+    """One image. Its content keys go over those of compose.yaml and its includes."""
+
+    arches: tuple[Arch, ...] = Field(min_length=1)
+    ref: Ref
+    outputs: Outputs = Outputs()
+    tests: tuple[Literal["lint", "boot"], ...] = ("lint", "boot")
+
+
+class Publish(Strict):
+    latest_link: bool = True  #: TARGET/latest-SHORT-VERSION
+
+
+class Compose(Strict):
+    """compose.yaml without its content keys."""
+
+    schema_: Literal["deb-bootc-compose/1"] = Field(alias="schema")
+    release: Release
+    compose: ComposeKind = ComposeKind()
+    suite: Suite
+    variables: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], str] = {}
+    security: Literal["host", "none"] = "host"  #: none: compose without the security suite
+    updates: bool = True  #: SUITE-updates of the host's mirror
+    sources: tuple[Source, ...] = ()  #: none: the host's Debian mirror
+    hub: HubTarget = HubTarget()
+    builds: tuple[Build, ...] = ()
+    publish: Publish = Publish()
+
+
+class VariantSpec(Strict):
+    """One variant on one architecture, ready to be made."""
+
+    name: Name
+    arch: Arch
+    variant: Variant

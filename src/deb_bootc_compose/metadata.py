@@ -1,0 +1,156 @@
+"""Metadata documents. composeinfo and images are productmd's (1.2), which `productmd` loads; the others are ours.
+
+Source: productmd's documentation of composeinfo and images, version 1.2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deb_bootc_compose.directory import COMPOSE_ID
+from deb_bootc_compose.lock import Lock
+
+#: productmd knows RPM's names of architectures; Debian's that are among them keep theirs.
+ARCH_NAMES: Mapping[str, str] = {"ppc64el": "ppc64le", "armhf": "armhfp", "loong64": "loongarch64"}
+
+
+def arch_name(arch: str) -> str:
+    return ARCH_NAMES.get(arch, arch)
+
+
+def header(kind: str) -> dict[str, str]:
+    return {"type": f"productmd.{kind}", "version": "1.2"}
+
+
+def compose_part(compose_id: str, kind: Mapping[str, Any]) -> dict[str, Any]:
+    match = COMPOSE_ID.fullmatch(compose_id)
+    if match is None:
+        raise ValueError(f"{compose_id!r} is no compose id")
+    part = {"id": compose_id, "type": kind["type"], "date": match["date"], "respin": int(match["respin"])}
+    return part | ({"label": kind["label"]} if kind["label"] else {})
+
+
+def composeinfo(
+    compose_id: str, release: Mapping[str, Any], kind: Mapping[str, Any], variants: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for variant in variants.values():
+        uid = title(variant["name"])
+        one = found.setdefault(
+            uid, {"id": uid, "uid": uid, "name": uid, "type": "variant", "arches": [], "paths": {"images": {}}}
+        )
+        arch = arch_name(variant["arch"])
+        one["arches"].append(arch)
+        one["paths"]["images"][arch] = f"{variant['name']}/{variant['arch']}/images"
+    full = {
+        "internal": False,
+        "is_layered": False,
+        **{key: release[key] for key in ("name", "short", "version", "type")},
+    }
+    return {
+        "header": header("composeinfo"),
+        "payload": {"compose": compose_part(compose_id, kind), "release": full, "variants": found},
+    }
+
+
+def title(name: str) -> str:
+    """A variant's id in productmd's grammar: letters and digits."""
+    return "".join(part.title() for part in name.split("-"))
+
+
+def images(
+    compose_id: str,
+    kind: Mapping[str, Any],
+    variants: Mapping[str, Mapping[str, Any]],
+    disks: Mapping[str, Sequence[Mapping[str, Any]]],
+    containers: Mapping[str, Mapping[str, Any]],
+    *,
+    mtime: int,
+) -> dict[str, Any]:
+    """*disks* and *containers* by NAME.ARCH; *mtime* in seconds."""
+    found: dict[str, Any] = {}
+    for key, variant in variants.items():
+        uid, arch = title(variant["name"]), arch_name(variant["arch"])
+        entries = []
+        for disk in disks.get(key, ()):
+            entries.append(
+                _image(disk["path"], disk["size"], disk["sha256"], disk["type"], disk["type"], uid, arch, mtime)
+            )
+        if key in containers:
+            one = containers[key]
+            entries.append(
+                _image(one["path"], one["size"], one["digest"].removeprefix("sha256:"), "bootable-container",
+                       "ociarchive", uid, arch, mtime)
+            )  # fmt: skip
+        if entries:
+            found.setdefault(uid, {})[arch] = entries
+    return {"header": header("images"), "payload": {"compose": compose_part(compose_id, kind), "images": found}}
+
+
+def _image(
+    path: str, size: int, sha256: str, kind: str, format_: str, subvariant: str, arch: str, mtime: int
+) -> dict[str, Any]:
+    return {
+        "path": path.removeprefix("compose/"), "mtime": mtime, "size": size, "volume_id": None, "type": kind,
+        "format": format_, "arch": arch, "disc_number": 1, "disc_count": 1, "checksums": {"sha256": sha256},
+        "implant_md5": None, "bootable": kind != "bootable-container", "subvariant": subvariant,
+    }  # fmt: skip
+
+
+def debs(
+    compose_id: str, kind: Mapping[str, Any], lock: Lock, variants: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Source package → binary package, for each variant and architecture."""
+    found: dict[str, Any] = {}
+    for key, variant in variants.items():
+        hub = {package.key for package in lock.variants[key].hub}
+        sources: dict[str, Any] = {}
+        for package in lock.variants[key].installed.values():
+            source = f"{package.source or package.name}_{package.source_version or package.version}"
+            binary = f"{package.name}_{package.version}_{package.arch}"
+            sources.setdefault(source, {})[binary] = {
+                "sha256": package.sha256, "size": package.size, "origin": "hub" if package.key in hub else "archive",
+            }  # fmt: skip
+        found.setdefault(variant["name"], {})[variant["arch"]] = sources
+    part = compose_part(compose_id, kind)
+    return {"header": {"type": "deb-bootc.debs", "version": "1.0"}, "payload": {"compose": part, "debs": found}}
+
+
+def layers(compose_id: str, kind: Mapping[str, Any], containers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    found = {
+        key: {"digest": value["digest"], "path": value["path"], "layers": value["layers"]}
+        for key, value in containers.items()
+    }
+    part = compose_part(compose_id, kind)
+    return {"header": {"type": "deb-bootc.layers", "version": "1.0"}, "payload": {"compose": part, "layers": found}}
+
+
+def tests(compose_id: str, kind: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A test that did not pass has stopped the compose; one that is not here was not asked for, or skipped."""
+    found = {
+        test: {key: {"verdict": "passed", **value} for key, value in by_key.items()} for test, by_key in results.items()
+    }
+    part = compose_part(compose_id, kind)
+    return {"header": {"type": "deb-bootc.tests", "version": "1.0"}, "payload": {"compose": part, "tests": found}}
+
+
+def checksums(root: Path, *, leave_out: Sequence[str], known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(path below *root*, SHA-256) of every file, sorted; directories called *leave_out* check themselves.
+
+    *known*: hashes that were taken when the files were made, by path: large ones are not read again.
+    """
+    paths: list[Path] = []
+    for directory, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if name not in leave_out)
+        paths += [Path(directory, name) for name in files if name != "SHA256SUMS"]
+    for path in sorted(paths):
+        name = str(path.relative_to(root))
+        if name in known:
+            yield name, known[name]
+            continue
+        with path.open("rb") as file:
+            yield name, hashlib.file_digest(file, "sha256").hexdigest()

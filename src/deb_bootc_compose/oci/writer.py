@@ -1,0 +1,239 @@
+"""Writing an OCI image layout from a tree, inside the sandbox: the ids read here are the ids of the image.
+
+Standard library and zstd(1). Source: OCI image-spec 1.1, image-layout.md, layer.md, config.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any
+
+from deb_bootc_compose.oci import plan as planning
+from deb_bootc_compose.oci.tar import END, Member, write_member
+from deb_bootc_compose.tree import dpkg, files
+from debcore.command import run
+
+LAYER = "application/vnd.oci.image.layer.v1.tar+"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+#: The only attribute that an image carries; others belong to the file system it lay on.
+XATTRS = ("security.capability",)
+
+#: Directories whose content is never part of an image.
+MOUNT_POINTS = frozenset({"dev", "proc", "sys", "run", "tmp"})
+
+
+class HashingFile:
+    """A file that knows the SHA-256 and the number of what was written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes, /) -> None:
+        self._file.write(data)
+        self.digest.update(data)
+        self.size += len(data)
+
+
+def read_xattrs(path: Path) -> dict[str, bytes]:
+    """The attributes that go into the image."""
+    found = {}
+    for name in XATTRS:
+        try:
+            found[name] = os.getxattr(path, name, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in (errno.ENODATA, errno.ENOTSUP):
+                raise
+    return found
+
+
+def make_member(entry: files.Entry, link_to: str | None) -> Member:
+    """The tar entry of *entry*; with *link_to*, a hard link to that earlier name. All times are 0."""
+    name = os.fsencode(entry.name)
+    status = entry.stat
+    kind, size, target, xattrs = b"0", status.st_size, b"", {}
+    if entry.is_dir:
+        kind, size = b"5", 0
+    elif entry.is_link:
+        kind, size, target = b"2", 0, os.fsencode(files.read_link(entry.path))
+    elif link_to is not None:
+        kind, size, target = b"1", 0, os.fsencode(link_to)
+    if kind in (b"0", b"5"):
+        xattrs = read_xattrs(entry.path)
+    mode = 0o777 if kind == b"2" else status.st_mode & 0o7777
+    return Member(
+        name=name, kind=kind, mode=mode, uid=status.st_uid, gid=status.st_gid, size=size, target=target, xattrs=xattrs
+    )
+
+
+def make_layers(tree: Path, previous: list[str], max_layers: int) -> tuple[planning.Plan, dict[str, list[files.Entry]]]:
+    """The plan, and for each layer its entries in order, the directories above them included.
+
+    A directory without files goes to its owner's layer, so that nothing of the tree is lost.
+    """
+    entries = {e.name: e for e in files.walk(tree) if e.name.split("/")[0] not in MOUNT_POINTS or "/" not in e.name}
+    owners = dpkg.load_owners(tree)
+    paths = [
+        planning.Path(
+            e.name, e.stat.st_size, (e.stat.st_dev, e.stat.st_ino) if e.is_file and e.stat.st_nlink > 1 else None
+        )
+        for e in entries.values()
+        if not e.is_dir
+    ]
+    plan = planning.make_plan(paths, owners, previous=previous, max_layers=max_layers)
+    wanted: dict[str, set[str]] = {layer: set() for layer in plan.layers}
+    for name, layer in plan.assigned.items():
+        wanted[layer] |= {name, *_above(name)}
+    placed = set().union(*wanted.values())
+    for name in entries:
+        if name not in placed:
+            group = planning.find_group(name, owners)
+            layer = next(
+                (x for x in (group, planning.find_bin(group, planning.BINS), "files") if x in wanted), plan.layers[-1]
+            )
+            wanted[layer] |= {name, *_above(name)}
+    order = {name: i for i, name in enumerate(sorted(entries, key=os.fsencode))}
+    return plan, {layer: [entries[n] for n in sorted(names, key=order.__getitem__)] for layer, names in wanted.items()}
+
+
+def _above(name: str) -> Iterator[str]:
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
+
+
+def write_tar(sink: HashingFile, entries: list[files.Entry]) -> None:
+    """All *entries* of one layer."""
+    first: dict[tuple[int, int], str] = {}
+    for entry in entries:
+        key = (entry.stat.st_dev, entry.stat.st_ino)
+        link_to = first.get(key) if entry.is_file and entry.stat.st_nlink > 1 else None
+        if entry.is_file and link_to is None:
+            first[key] = entry.name
+        member = make_member(entry, link_to)
+        if member.kind == b"0":
+            with entry.path.open("rb") as content:
+                write_member(sink, member, content)
+        else:
+            write_member(sink, member)
+    sink.write(END)
+
+
+def compress(source: Path, target: Path, compression: str) -> None:
+    """zstd (level 3, one thread) or gzip (level 6, no name, no time)."""
+    if compression == "zstd":
+        run(["zstd", "-q", "-3", "-T1", "--no-progress", "-f", source, "-o", target])
+        return
+    with source.open("rb") as plain, target.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, 0) as packed:
+        shutil.copyfileobj(plain, packed, 1 << 20)
+
+
+def hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_layer(
+    name: str, entries: list[files.Entry], out: Path, compression: str, known: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Write one layer into *out*/blobs and describe it. A layer of *known* with the same diff_id is taken as it is."""
+    blobs = out / "blobs/sha256"
+    plain = out / f"{name.replace(':', '-').replace('/', '-')}.tar"
+    with plain.open("wb") as file:
+        sink = HashingFile(file)
+        write_tar(sink, entries)
+    diff_id = sink.digest.hexdigest()
+    old = known.get(diff_id)
+    if old is not None:
+        digest, media_type = str(old["digest"]), str(old["media_type"])
+        shutil.copyfile(Path("/previous/blobs/sha256") / digest, blobs / digest)
+    else:
+        packed = plain.with_suffix(".packed")
+        compress(plain, packed, compression)
+        digest, media_type = hash_file(packed), LAYER + compression
+        packed.rename(blobs / digest)
+    plain.unlink()
+    (blobs / digest).chmod(0o644)
+    return {
+        "name": name,
+        "diff_id": diff_id,
+        "digest": digest,
+        "media_type": media_type,
+        "size": (blobs / digest).stat().st_size,
+        "plain_size": sink.size,
+        "entries": len(entries),
+        "reused": old is not None,
+    }
+
+
+def put_json(out: Path, data: Any) -> tuple[str, int]:
+    """Store *data* as a blob: canonical JSON. Returns (digest, size)."""
+    content = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    path = out / "blobs/sha256" / digest
+    path.write_bytes(content)
+    path.chmod(0o644)
+    return digest, len(content)
+
+
+def write(
+    *,
+    config: dict[str, Any],
+    annotations: dict[str, str],
+    tag: str,
+    compression: str,
+    max_layers: int,
+    previous: dict[str, Any],
+    tree: str = "/tree",
+    out: str = "/out",
+) -> dict[str, Any]:
+    """Write the layout into the empty directory *out*. *previous*: `layers.json` of the image before, or {}."""
+    where = Path(out)
+    (where / "blobs/sha256").mkdir(parents=True)
+    plan, layers = make_layers(Path(tree), list(previous.get("single", [])), max_layers)
+    known = {layer["diff_id"]: layer for layer in previous.get("layers", [])}
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        made = list(pool.map(lambda name: write_layer(name, layers[name], where, compression, known), plan.layers))
+    created = config["created"]
+    config = {
+        **config,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer['diff_id']}" for layer in made]},
+        "history": [{"created": created, "created_by": f"deb-bootc-compose {layer['name']}"} for layer in made],
+    }
+    config_digest, config_size = put_json(where, config)
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": {"mediaType": CONFIG, "digest": f"sha256:{config_digest}", "size": config_size},
+        "layers": [
+            {"mediaType": layer["media_type"], "digest": f"sha256:{layer['digest']}", "size": layer["size"]}
+            for layer in made
+        ],
+        "annotations": annotations,
+    }
+    digest, size = put_json(where, manifest)
+    platform = {"architecture": config["architecture"], "os": config["os"]}
+    named = {"org.opencontainers.image.ref.name": tag} if tag else {}
+    entry = {
+        "mediaType": MANIFEST,
+        "digest": f"sha256:{digest}",
+        "size": size,
+        "platform": platform,
+        "annotations": named,
+    }
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
+    (where / "index.json").write_text(json.dumps(index, sort_keys=True, separators=(",", ":")))
+    (where / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
+    return {"digest": digest, "size": size, "config": config_digest, "single": list(plan.single), "layers": made}

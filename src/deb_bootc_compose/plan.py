@@ -1,0 +1,185 @@
+"""From a manifest to the nodes of its graph: what needs what, and what each task is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from deb_bootc_compose.boot.grub import files_digest
+from deb_bootc_compose.graph import Node
+from deb_bootc_compose.manifest import Manifest, VariantSpec
+from deb_bootc_compose.tasks import KINDS
+
+if TYPE_CHECKING:
+    from deb_bootc_compose.compose import Options
+
+
+def key(spec: VariantSpec) -> str:
+    return f"{spec.name}.{spec.arch}"
+
+
+def ask_of(manifest: Manifest) -> dict[str, tuple[str, ...]]:
+    """What each tree asks of apt, as the lock remembers it."""
+    return {key(spec): ask(spec) for spec in manifest.specs}
+
+
+def ask(spec: VariantSpec) -> tuple[str, ...]:
+    variant = spec.variant
+    return (*_unique(variant.packages), *(f"{name}-" for name in _unique(variant.exclude_packages)))
+
+
+def make_nodes(manifest: Manifest, options: Options, digests: Mapping[str, str]) -> list[Node]:
+    """All tasks, less those of kinds to be skipped and what needs them."""
+    nodes = [node for node in _all_nodes(manifest, options, digests) if node.kind not in options.skip]
+    if options.until is not None:
+        order = list(KINDS)
+        last = order.index(options.until)
+        nodes = [node for node in nodes if order.index(node.kind) <= last]
+    return list(_without_orphans(nodes))
+
+
+def _without_orphans(nodes: list[Node]) -> Iterator[Node]:
+    """Inputs that were skipped take with them what needs them; the closing tasks make do with what there is."""
+    have: set[str] = set()
+    for node in nodes:
+        if node.kind in CLOSING:
+            kept = tuple(need for need in node.needs if need in have)
+            node = _replace(node, needs=kept)
+        if set(node.needs) <= have:
+            have.add(node.id)
+            yield node
+
+
+CLOSING = ("metadata", "publish")
+
+
+def _replace(node: Node, **changes: Any) -> Node:
+    from dataclasses import replace
+
+    return replace(node, **changes)
+
+
+def _all_nodes(manifest: Manifest, options: Options, digests: Mapping[str, str]) -> Iterator[Node]:
+    """In an order in which nothing comes before what it needs."""
+    opening = list(_opening(manifest, options, digests))
+    yield from opening
+    made: list[Node] = []
+    for spec in manifest.specs:
+        made += _of_variant(manifest, spec, digests)
+    yield from made
+    names = tuple(node.id for node in made)
+    release = manifest.compose.release.model_dump(mode="json")
+    about = {"release": release, "compose": manifest.compose.compose.model_dump(mode="json")}
+    variants = {key(spec): {"name": spec.name, "arch": spec.arch, "ref": spec.variant.ref} for spec in manifest.specs}
+    yield _node("metadata", "", needs=("lock", *names), params={**about, "variants": variants}, again=True)
+    link = manifest.compose.publish.latest_link and not options.skip  # a gate that was left out has not passed
+    publish = {"latest_link": link, "suite": manifest.compose.suite, **about}
+    tags = {key(s): list(s.variant.outputs.container.tags) for s in manifest.specs if s.variant.outputs.container}
+    ledgers = {key(spec): spec.variant.users.ledger for spec in manifest.specs if spec.variant.users.ledger}
+    yield _node(
+        "publish", "", needs=("lock", *names, "metadata"), params={**publish, "variants": variants, "tags": tags},
+        context={"ledgers": ledgers}, again=True,
+    )  # fmt: skip
+
+
+def _opening(manifest: Manifest, options: Options, digests: Mapping[str, str]) -> Iterator[Node]:
+    """Sources, the request, the lock. A given lock needs no builds: it names their results."""
+    compose = manifest.compose
+    arches = sorted({spec.arch for spec in manifest.specs})
+    sources: list[Node] = []
+    params: dict[str, Any]
+    for build in compose.builds if options.locked is None else ():
+        params = {
+            "origin": "archive" if build.archive else "directory",
+            "what": build.archive or digests[build.source or ""],
+            "label": build.label, "suffix": build.suffix, "preset": f"debian-{compose.suite}-{arches[0]}",
+        }  # fmt: skip
+        sources.append(_node("source", build.label, params=params, context={"path": build.source}))
+    yield from sources
+    target = compose.hub.target or f"{compose.suite}-local"
+    needs: tuple[str, ...] = ()
+    if sources:
+        params = {"target": target, "suite": compose.suite, "arches": arches}
+        yield _node("request", "", needs=tuple(node.id for node in sources), params=params)
+        needs = ("request",)
+    params = {
+        "suite": compose.suite, "security": compose.security, "updates": compose.updates, "pin": compose.hub.pin,
+        "sources": [source.model_dump(mode="json", by_alias=True) for source in compose.sources],
+        "release": compose.release.version, "locked": options.locked,
+        "suite_name": compose.hub.target if options.locked is None else None,
+        "variants": {key(spec): _asked(spec, digests) for spec in manifest.specs},
+    }  # fmt: skip
+    yield _node("lock", "", needs=needs, params=params, context={"origins": _origins(manifest), "hub": None})
+
+
+def _asked(spec: VariantSpec, digests: Mapping[str, str]) -> dict[str, Any]:
+    variant = spec.variant
+    return {
+        "arch": spec.arch, "packages": _unique(variant.packages), "exclude": _unique(variant.exclude_packages),
+        "recommends": variant.recommends, "ids": digests.get(variant.users.ledger or "", ""),
+    }  # fmt: skip
+
+
+def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str]) -> Iterator[Node]:
+    name, variant = key(spec), spec.variant
+    content = variant.model_dump(mode="json", by_alias=True)
+    tree_params = {
+        "key": name, "suite": manifest.compose.suite, "arch": spec.arch,
+        "name": manifest.compose.release.name, "variant": spec.name,
+        "units": content["units"], "kargs": content["kargs"],
+        "layout": content["layout"], "var": content["var"], "os-release": content["os-release"],
+        "ids-strict": variant.users.strict,
+        "boot-files": files_digest(),
+        "files": [
+            {"to": file.to, "mode": file.mode, "sha256": digests[file.source]} for file in variant.add_files
+        ],
+    }  # fmt: skip
+    tree = f"tree.{name}"
+    yield _node("tree", name, needs=("lock",), params=tree_params)
+    if "lint" in variant.tests:
+        yield _node("lint", name, needs=(tree, "lock"), params={"key": name, "waive": content["lint"]["waive"]})
+    commit = {
+        "key": name, "ref": variant.ref, "sign": variant.outputs.ostree.sign, "arch": spec.arch,
+        "suite": manifest.compose.suite,
+    }  # fmt: skip
+    yield _node("commit", name, needs=(tree, "lock"), params=commit)
+    container = variant.outputs.container
+    params: dict[str, Any]
+    if container is not None:
+        params = {"key": name, "arch": spec.arch, "suite": manifest.compose.suite, "ref": variant.ref}
+        params |= {"output": container.model_dump(mode="json", by_alias=True), "title": manifest.compose.release.name}
+        yield _node("container", name, needs=(tree, "lock"), params=params)
+        yield _node(
+            "replay", name, needs=(f"container.{name}", f"commit.{name}"),
+            params={"key": name, "suite": manifest.compose.suite},
+        )  # fmt: skip
+    images = [image.model_dump(mode="json", by_alias=True) for image in variant.outputs.images]
+    if images or "boot" in variant.tests:
+        params = {"key": name, "arch": spec.arch, "suite": manifest.compose.suite, "ref": variant.ref}
+        params |= {"url": variant.outputs.ostree.url, "sign": variant.outputs.ostree.sign}
+        params |= {"images": images, "kargs": content["kargs"], "short": manifest.compose.release.short}
+        yield _node("image", name, needs=(f"commit.{name}", "lock", tree), params=params)
+        if "boot" in variant.tests:
+            yield _node(
+                "boot", name, needs=(f"image.{name}", f"commit.{name}"),
+                params={"key": name, "arch": spec.arch},
+            )  # fmt: skip
+
+
+def _node(kind: str, suffix: str, **fields: Any) -> Node:
+    name = f"{kind}.{suffix}" if suffix else kind
+    return Node(id=name, kind=kind, version=KINDS[kind], **fields)
+
+
+def _origins(manifest: Manifest) -> dict[str, dict[str, str]]:
+    """For each variant: package → file:line, to say where an unknown one was named."""
+    found: dict[str, dict[str, str]] = {}
+    for spec in manifest.specs:
+        prefix = f"variants.{key(spec)}.packages"
+        lines = [manifest.origins.get(f"{prefix}.{index}", "") for index in range(len(spec.variant.packages))]
+        found[key(spec)] = dict(zip(spec.variant.packages, lines, strict=True))
+    return found
+
+
+def _unique(names: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(names))

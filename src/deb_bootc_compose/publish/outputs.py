@@ -1,0 +1,86 @@
+"""What a finished compose has to publish, out of its journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deb_bootc_compose.directory import ComposeDirectory, Status
+from deb_bootc_compose.journal import read_journal
+from debcore.errors import Failure
+
+
+@dataclass(frozen=True)
+class CommitOutput:
+    variant: str  #: NAME.ARCH
+    commit: str
+    ref: str
+    version: str
+    repo: Path
+    key: str | None  #: fingerprint of who signed it
+
+
+@dataclass(frozen=True)
+class ImageOutput:
+    variant: str
+    digest: str  #: sha256:…
+    layout: Path
+    tags: tuple[str, ...]  #: of the manifest, as the layout has them
+
+
+@dataclass(frozen=True)
+class Outputs:
+    compose: str
+    suite: str
+    commits: tuple[CommitOutput, ...]
+    images: tuple[ImageOutput, ...]
+
+
+def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outputs:
+    """Errors: Failure if the compose has not finished, or if gates were left out and *incomplete* is not said."""
+    status = compose.status()
+    if status is Status.FINISHED_INCOMPLETE and not incomplete:
+        raise Failure(
+            f"{compose.id} left out a gate: it is not known to boot",
+            hint="compose it whole, or publish it all the same with --incomplete",
+        )
+    if not status.is_final:
+        raise Failure(f"{compose.id} is {status}", hint=f"finish it first: deb-bootc-compose resume {compose.path}")
+    values = _values(compose)
+    suite = json.loads(compose.manifest_path.read_bytes())["manifest"]["compose"]["suite"]
+    commits = tuple(
+        CommitOutput(
+            task.removeprefix("commit."),
+            one["commit"],
+            one["ref"],
+            one["version"],
+            compose.path / one["repo"],
+            one["key"],
+        )
+        for task, one in values.items()
+        if task.startswith("commit.")
+    )
+    images = tuple(
+        ImageOutput(task.removeprefix("container."), one["digest"], compose.path / one["path"], _tags(compose, one))
+        for task, one in values.items()
+        if task.startswith("container.")
+    )
+    return Outputs(compose.id, suite, commits, images)
+
+
+def _values(compose: ComposeDirectory) -> dict[str, Mapping[str, Any]]:
+    """Result of each task, as it last finished."""
+    return {
+        entry.data["task"]: entry.data["result"]["value"]
+        for entry in read_journal(compose.journal_path)
+        if entry.type == "task.finished"
+    }
+
+
+def _tags(compose: ComposeDirectory, container: Mapping[str, Any]) -> tuple[str, ...]:
+    index = json.loads((compose.path / container["path"] / "index.json").read_bytes())
+    names = (one.get("annotations", {}).get("org.opencontainers.image.ref.name") for one in index["manifests"])
+    return tuple(name for name in names if name)

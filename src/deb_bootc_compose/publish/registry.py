@@ -1,0 +1,128 @@
+"""Push image layouts to a registry with skopeo: blobs first, the tag last, so that a tag never names half an image.
+
+Source: skopeo-copy(1), containers-auth.json(5).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deb_bootc_compose.publish.outputs import ImageOutput
+from debcore.errors import CommandFailed, ConfigError, Failure, HostFailed
+from debroot.bootstrap import tools_root
+from debroot.sandbox import Bind, Sandbox, run_in
+from debroot.store import Layer, Store
+
+#: HOST[:PORT]/NAME. Source: the distribution project's reference grammar.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+HOST_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+SKOPEO = 'umask 077; cat > /run/auth.json; REGISTRY_AUTH_FILE=/run/auth.json exec skopeo "$@"'
+RETRIES = 3  #: of one request, by skopeo, with growing pauses
+
+
+@dataclass(frozen=True)
+class Pushed:
+    variant: str
+    name: str  #: HOST/NAME
+    digest: str  #: as the registry gives it: that of the layout
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Where to push, and how. *authfile*: as skopeo, podman and docker login write it."""
+
+    name: str
+    authfile: Path | None = None
+    insecure: bool = False  #: plain HTTP, or a certificate that nobody vouches for
+
+
+def find_pusher(store: Store, suite: str) -> Layer:
+    """The tools root that pushes."""
+    return tools_root(store, suite=suite, packages=("skopeo", "ca-certificates"))
+
+
+def parse_name(text: str) -> str:
+    """HOST/NAME, with or without docker://. Errors: ConfigError."""
+    name = text.removeprefix("docker://")
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            "--registry", f"{text!r} is not HOST[:PORT]/NAME", hint="without a tag: tags are the manifest's"
+        )
+    return name
+
+
+def default_authfile() -> Path | None:
+    """REGISTRY_AUTH_FILE, else skopeo's own places. Source: containers-auth.json(5)."""
+    given = os.environ.get("REGISTRY_AUTH_FILE")
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    places = [Path(given)] if given else [
+        *([Path(runtime, "containers/auth.json")] if runtime else []),
+        Path.home() / ".config/containers/auth.json",
+        Path.home() / ".docker/config.json",
+    ]  # fmt: skip
+    return next((place for place in places if place.is_file()), None)
+
+
+def push_image(
+    store: Store,
+    tools: Layer,
+    registry: Registry,
+    image: ImageOutput,
+    *,
+    tags: Sequence[str],
+    say: Callable[[str], None],
+) -> Pushed:
+    """Push *image* under each of *tags*; what the registry has is not sent again.
+
+    Errors: ConfigError for a tag that a registry would refuse; HostFailed if it cannot be reached, is interrupted or
+    refuses; then tags name what they named before. Failure if what it has then is not what was pushed.
+    """
+    for tag in tags:
+        if not _TAG.fullmatch(tag):
+            raise ConfigError("tags", f"{tag!r} is no tag of a registry", hint="letters, digits, '_', '.', '-'")
+    for tag in tags:
+        say(f"{registry.name}:{tag}: {image.digest[:19]}")
+        source = f"oci:/layout:{image.tags[0]}" if image.tags else "oci:/layout"
+        copy = ["copy", "--preserve-digests", f"--retry-times={RETRIES}", *_tls("dest-", registry), source]
+        _skopeo(store, tools, registry, [*copy, f"docker://{registry.name}:{tag}"], image.layout)
+        found = inspect(store, tools, registry, tag)
+        if found != image.digest:
+            raise Failure(f"{registry.name}:{tag} is {found}, not {image.digest}", hint="does another push there?")
+    return Pushed(image.variant, registry.name, image.digest, tuple(tags))
+
+
+def inspect(store: Store, tools: Layer, registry: Registry, tag: str) -> str:
+    """The digest that *tag* names. Errors: HostFailed."""
+    words = ["inspect", "--no-tags", *_tls("", registry), f"docker://{registry.name}:{tag}"]
+    return str(json.loads(_skopeo(store, tools, registry, words, None))["Digest"])
+
+
+def _tls(prefix: str, registry: Registry) -> list[str]:
+    return [f"--{prefix}tls-verify=false"] if registry.insecure else []
+
+
+def _skopeo(store: Store, tools: Layer, registry: Registry, words: Sequence[str], layout: Path | None) -> bytes:
+    binds = [Bind(source=layout, target="/layout")] if layout else []
+    if HOST_CERTIFICATES.is_file():
+        binds.append(Bind(source=HOST_CERTIFICATES, target=str(HOST_CERTIFICATES)))
+    # Root inside is another user than ours and may not read the file where it lies; nor is it for every user's eyes.
+    secret = registry.authfile.read_bytes() if registry.authfile else b"{}"
+    box = Sandbox(lowers=tools.lowers(), binds=tuple(binds), network="host")
+    try:
+        done = run_in(
+            box, ["sh", "-c", SKOPEO, "sh", *words], idmap=store.idmap, stdin=secret, capture=True
+        )  # fmt: skip
+    except CommandFailed as error:
+        said = error.output.strip().splitlines()
+        raise HostFailed(
+            f"{registry.name}: {said[-1][-300:] if said else 'skopeo failed'}",
+            hint="log in with `skopeo login`, or name the file with --authfile; then run this again",
+        ) from error
+    return done.stdout

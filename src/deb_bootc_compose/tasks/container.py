@@ -1,0 +1,75 @@
+"""The OCI image layout of a tree. Its tags are set when it is published."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deb_bootc_compose.earlier import paths_of
+from deb_bootc_compose.lock import load_lock
+from deb_bootc_compose.oci.image import ImageConfig, write_layout
+from deb_bootc_compose.tasks.tree import open_tree
+from deb_bootc_compose.worker import Done, Task
+from debcore.errors import Failure
+from debcore.path import write_file
+
+#: OCI image layout, annotation of a descriptor in index.json.
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+def run_task(task: Task) -> Done:
+    params, output = task.params, task.params["output"]
+    lock = load_lock(task.compose.lock_path)
+    name, arch = params["key"].split(".")
+    path = task.compose.output / name / arch / "oci"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists():  # of a task that was killed after it and before its result
+        shutil.rmtree(path)
+    config = ImageConfig(
+        version=lock.version, timestamp=lock.timestamp, title=params["title"], labels=dict(output["labels"]),
+        compression=output["compression"], max_layers=output["max-layers"],
+    )  # fmt: skip
+    with open_tree(task) as (store, tree):
+        task.say(f"{output['name']} {lock.version}, layers in {output['compression']}")
+        image = write_layout(store, tree, path, config)
+    task.say(f"{image.digest[:19]}: {image.layers} layers, {image.size / 1e6:.0f} MB")
+    layers = [
+        {key: layer[key] for key in ("name", "digest", "diff_id", "size") if key in layer}
+        for layer in image.plan["layers"]
+    ]
+    where = str(path.relative_to(task.compose.path))
+    value = {"digest": image.digest, "path": where, "size": image.size, "layers": layers, "name": output["name"]}
+    # Not index.json: publishing writes the tags into it.
+    manifest = f"{where}/blobs/sha256/{image.digest.removeprefix('sha256:')}"
+    return Done(value, (manifest, f"{where}/oci-layout", f"{where}/layers.json"))
+
+
+def adopt(task: Task, found: Mapping[str, Any]) -> Done:
+    """Blobs are linked; the index begins without tags."""
+    value = found["result"]["value"]
+    source, target = Path(found["path"], value["path"]), task.compose.path / value["path"]
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, copy_function=os.link)
+    write_index(target, value["digest"], [])
+    return Done(value, tuple(paths_of(found)))
+
+
+def write_index(layout: Path, digest: str, tags: list[str]) -> None:
+    """Name the image *digest* in index.json: one descriptor for each tag, or one without a name.
+
+    Errors: Failure if the layout has no such image. Source: OCI image layout specification, index.json.
+    """
+    path = layout / "index.json"
+    index = json.loads(path.read_bytes())
+    found = next((m for m in index["manifests"] if m["digest"] == digest), None)
+    if found is None:
+        raise Failure(f"{path} does not hold {digest}", hint="resume the compose")
+    plain = {key: value for key, value in found.items() if key != "annotations"}
+    notes = {key: value for key, value in found.get("annotations", {}).items() if key != REF_NAME}
+    named = [{**plain, "annotations": {**notes, REF_NAME: tag}} for tag in tags]
+    index["manifests"] = named or [{**plain, **({"annotations": notes} if notes else {})}]
+    write_file(path, json.dumps(index, sort_keys=True, separators=(",", ":")) + "\n")

@@ -1,0 +1,93 @@
+"""Disk images of one variant: a raw one that boots by itself under UEFI, and the same disk in other formats."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from deb_bootc_compose.disk.check import check_disk
+from deb_bootc_compose.disk.convert import make_qcow2
+from deb_bootc_compose.disk.image import Remote, make_disk
+from deb_bootc_compose.lock import LockedVariant, load_lock
+from deb_bootc_compose.signing import open_signer
+from deb_bootc_compose.worker import Done, Task
+from debcore.errors import BuildFailed
+from debroot.store import Store
+
+GIB = 1024**3
+#: A system of packages of 100 MB takes 450 MB; an update needs as much again, and people want room for their own.
+GROWTH = 16
+
+
+def run_task(task: Task) -> Done:
+    params = task.params
+    store = Store.open()
+    lock = load_lock(task.compose.lock_path)
+    variant = lock.variants[params["key"]]
+    name, arch = params["key"].split(".")
+    out = task.compose.output / name / arch / "images"
+    out.mkdir(parents=True, exist_ok=True)
+    wanted = [*params["images"]] or [{"type": "raw", "size": None}]
+    sizes = {image["size"] * 1024**2 if image["size"] else disk_size(variant) for image in wanted}
+    stem = f"{params['short']}-{lock.version}-{name}.{arch}"
+    made: list[dict[str, Any]] = []
+    for size in sorted(sizes):
+        of_size = [i for i in wanted if (i["size"] * 1024**2 if i["size"] else disk_size(variant)) == size]
+        suffix = "" if len(sizes) == 1 else f".{size // 1024**2}M"
+        made += _make(task, store, lock.timestamp, out, f"{stem}{suffix}", size, {i["type"] for i in of_size})
+    return Done({"images": made}, tuple(image["path"] for image in made))
+
+
+def disk_size(variant: LockedVariant) -> int:
+    """Bytes, whole GiB: a pure function of the lock."""
+    debs = sum(package.size for package in variant.installed.values())
+    return max(2, -(-debs * GROWTH // GIB)) * GIB
+
+
+def _make(
+    task: Task, store: Store, epoch: int, out: Path, stem: str, size: int, types: set[str]
+) -> list[dict[str, Any]]:
+    params = task.params
+    commit = task.input("commit")
+    raw = out / f"{stem}.raw"
+    task.say(f"{raw.name}: {size // 1024**2} MiB, from commit {commit['commit'][:12]}")
+    partial = task.scratch / "disk.raw"
+    partial.unlink(missing_ok=True)
+    disk = make_disk(
+        store, repo=task.compose.path / commit["repo"], commit=commit["commit"], ref=params["ref"], out=partial,
+        size=size, epoch=epoch, suite=params["suite"], arch=params["arch"],
+        kargs=tuple(params["kargs"]) or ("console=tty0", "console=ttyS0"), remote=_remote(task),
+    )  # fmt: skip
+    if problems := check_disk(store, disk, arch=params["arch"]):
+        raise BuildFailed(
+            f"{raw.name} is not sound: {'; '.join(problems)}", hint="compose again; if it stays, report it"
+        )
+    partial.replace(raw)
+    made = [_describe(task, raw, "raw", size, deployment=disk.deployment)]
+    if "qcow2" in types:
+        task.say(f"{stem}.qcow2: compressed for QEMU and clouds")
+        converted = task.scratch / "disk.qcow2"
+        converted.unlink(missing_ok=True)
+        make_qcow2(store, raw, converted, suite="trixie", arch=params["arch"])
+        converted.replace(out / f"{stem}.qcow2")
+        made.append(_describe(task, out / f"{stem}.qcow2", "qcow2", size, deployment=disk.deployment))
+    return made
+
+
+def _remote(task: Task) -> Remote | None:
+    """Where the image fetches updates; None if the manifest names no place."""
+    url = task.params["url"]
+    if url is None:
+        return None
+    return Remote(name="compose", url=url, key=open_signer().public_key() if task.params["sign"] else None)
+
+
+def _describe(task: Task, path: Path, kind: str, virtual_size: int, *, deployment: str) -> dict[str, Any]:
+    task.say(f"{path.name}: checksum")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "path": str(path.relative_to(task.compose.path)), "type": kind, "sha256": digest,
+        "size": path.stat().st_size, "virtual_size": virtual_size, "deployment": deployment,
+    }  # fmt: skip

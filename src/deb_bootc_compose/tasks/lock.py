@@ -1,0 +1,194 @@
+"""Decide exactly which packages the trees are made of, fetch them, and write lock.json; or hold to a lock given."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from deb_bootc_compose.disk.bench import DISK_TOOLS, LOADER_PACKAGES
+from deb_bootc_compose.earlier import load_earlier_lock
+from deb_bootc_compose.embedded import HubAddress
+from deb_bootc_compose.lock import (
+    BASE,
+    Lock,
+    LockedHub,
+    LockedPackage,
+    LockedVariant,
+    load_lock,
+    make_version,
+    split_stages,
+    write_lock,
+)
+from deb_bootc_compose.sources import archive_sources, hub_source
+from deb_bootc_compose.tree.make import find_tools
+from deb_bootc_compose.worker import Done, Task
+from debcore.errors import DepsUnmet, Failure
+from debcore.hub.model import Suite
+from debcore.job import AptSource
+from debroot.bootstrap import tools_root
+from debroot.resolve import Resolution, fetch, resolve
+from debroot.store import Package, Store
+
+#: The lock to hold to, beside the task's input.json.
+GIVEN = "given-lock.json"
+
+
+def run_task(task: Task) -> Done:
+    store = Store.open()
+    given = task.params["locked"]
+    suite = _find_suite(task)
+    lock = _resolve(task, store, suite) if given is None else _hold_to(task, store, suite)
+    if given is None:
+        lock = _with_earlier_time(task, lock)
+    write_lock(task.compose.lock_path, lock)
+    value = {"content": lock.content, "version": lock.version, "timestamp": lock.timestamp}
+    return Done(value, ("lock.json",))
+
+
+def _with_earlier_time(task: Task, lock: Lock) -> Lock:
+    """If nothing has changed since the compose before, its time and version stay: the outputs are the same then."""
+    before = load_earlier_lock(task.context.get("previous"))
+    if before is None or before.content != lock.content:
+        return lock
+    task.say(f"the same packages as {before.version}")
+    return lock.model_copy(update={"timestamp": before.timestamp, "version": before.version})
+
+
+def _find_suite(task: Task) -> Suite | None:
+    """The hub's suite with what was built for us; None if nothing was, or all of it is in the pool already."""
+    if task.context.get("hub") is None:
+        return None
+    requests = [value for name, value in task.inputs.items() if name == "request"]
+    name = requests[0]["suite"] if requests else task.params["suite_name"]
+    if task.params["locked"] is not None:
+        hub = load_lock(task.scratch / GIVEN).hub
+        name = hub.suite if hub else None
+    if name is None:
+        return None
+    with HubAddress.of(task.context["hub"]).client() as client:
+        return client.suite(name)
+
+
+def _resolve(task: Task, store: Store, suite: Suite | None) -> Lock:
+    archive = archive_sources(task.params)
+    own = hub_source(suite, pin=task.params["pin"]) if suite else None
+    variants: dict[str, LockedVariant] = {}
+    releases: dict[str, str] = {}
+    for name, asked in task.params["variants"].items():
+        arch = asked["arch"]
+        task.say(f"{name}: asking apt for {len(asked['packages'])} packages and what they need")
+        base = resolve(store, sources=archive, arch=arch, install=BASE, max_age=0.0)
+        whole = _ask(store, [*archive, *([own] if own else [])], asked, task.context["origins"].get(name, {}))
+        releases |= {**base.release_hashes, **whole.release_hashes}
+        stages = split_stages(base.packages, whole.packages, hub_uri=suite.apt_uri if suite else None)
+        _check_built(task, stages[2], asked["packages"])
+        variants[name] = _locked_variant(asked, stages)
+        total = sum(map(len, stages))
+        task.say(f"{name}: {total} packages ({len(stages[2])} of the hub); fetching what the pool lacks")
+        fetch(store, [package for stage in stages for package in stage])
+    timestamp = int(time.time())
+    requests = [value for key, value in task.inputs.items() if key == "request"]
+    hub = LockedHub(
+        suite=suite.name, event=max([suite.event, *(one["event"] for one in requests)]), generation=suite.generation,
+        request=requests[0]["request"] if requests else None,
+    ) if suite else None  # fmt: skip
+    return Lock(
+        suite=task.params["suite"], timestamp=timestamp, version=make_version(task.params["release"], timestamp),
+        releases=_named(releases, suite), hub=hub, variants=variants, tools=find_tool_packages(task, store),
+    )  # fmt: skip
+
+
+def _named(releases: Mapping[str, str], suite: Suite | None) -> dict[str, str]:
+    """Sorted; the hub's by its name, for its address changes from start to start."""
+    place = suite.apt_uri.partition("://")[2].replace("/", "_") if suite else None
+    return {
+        f"hub{name.removeprefix(place)}" if place and name.startswith(place) else name: digest
+        for name, digest in sorted(releases.items())
+    }
+
+
+def find_tool_packages(task: Task, store: Store) -> dict[str, tuple[LockedPackage, ...]]:
+    """What is in the roots whose programs make the outputs: another ostree or mke2fs may write other bytes."""
+    suite = task.params["suite"]
+    arches = sorted({asked["arch"] for asked in task.params["variants"].values()})
+    disk = {arch: (*DISK_TOOLS, *LOADER_PACKAGES.get(arch, ())) for arch in arches}
+    layers = {"tree": find_tools(store, suite)}
+    layers |= {f"disk.{arch}": tools_root(store, suite=suite, packages=names) for arch, names in disk.items()}
+    return {name: tuple(LockedPackage.of(package) for package in layer.packages) for name, layer in layers.items()}
+
+
+def _check_tools(task: Task, store: Store, lock: Lock) -> None:
+    """Errors: Failure if the tools are others than the lock's."""
+    task.say("comparing the tools with the lock's")
+    for name, packages in find_tool_packages(task, store).items():
+        locked, have = {p.key for p in lock.tools.get(name, ())}, {p.key for p in packages}
+        if locked != have:
+            words = sorted({f"{key[0]} {key[1]}" for key in locked ^ have})
+            raise Failure(
+                f"the tools root `{name}` is not the lock's: {', '.join(words[:6])}",
+                hint="the archive has newer tools: make a new lock with: deb-bootc-compose lock",
+            )
+
+
+def _ask(
+    store: Store, sources: Sequence[AptSource], asked: Mapping[str, Any], origins: Mapping[str, str]
+) -> Resolution:
+    """Errors: DepsUnmet with apt's words and the line of the manifest that named the package."""
+    install = [*BASE, *asked["packages"], *(f"{name}-" for name in asked["exclude"])]
+    try:
+        return resolve(
+            store, sources=sources, arch=asked["arch"], install=install, recommends=asked["recommends"], max_age=0.0
+        )
+    except DepsUnmet as error:
+        named = [
+            f"{package} stands in {origins[package]}"
+            for package in asked["packages"]
+            if package in origins and _names(str(error), package.partition("=")[0])
+        ]
+        hint = "; ".join(named) or error.hint or "correct the package names in the manifest"
+        raise DepsUnmet(str(error), hint=hint) from error
+
+
+def _names(text: str, package: str) -> bool:
+    words = {word.strip(".,;:'\"()") for word in text.split()}
+    return package in words
+
+
+def _check_built(task: Task, hub: Sequence[Package], asked: Sequence[str]) -> None:
+    """Say which built sources are in no tree: built for nothing is rarely meant."""
+    sources = {(package.source or package.name) for package in hub}
+    for name, value in task.inputs.items():
+        if name != "request":
+            continue
+        unused = [p["source"] for p in value["packages"] if p["source"] not in sources]
+        if unused:
+            task.say(f"built, but nothing asks for their packages: {', '.join(unused)} (asked: {len(asked)})")
+
+
+def _locked_variant(asked: Mapping[str, Any], stages: tuple[Sequence[Package], ...]) -> LockedVariant:
+    base, archive, hub = (tuple(LockedPackage.of(package) for package in stage) for stage in stages)
+    words = (*asked["packages"], *(f"{name}-" for name in asked["exclude"]))
+    return LockedVariant(asked=words, base=base, archive=archive, hub=hub, ids=asked["ids"])
+
+
+def _hold_to(task: Task, store: Store, suite: Suite | None) -> Lock:
+    """The lock given, its packages fetched by hash. Errors: Failure if one cannot be had: nothing else is taken."""
+    lock = load_lock(task.scratch / GIVEN)
+    if hashlib.sha256((task.scratch / GIVEN).read_bytes()).hexdigest() != task.params["locked"]:
+        raise Failure("the lock changed while the compose was starting")
+    _check_tools(task, store, lock)
+    for name, variant in lock.variants.items():
+        task.say(f"{name}: {len(variant.installed)} packages of the lock; fetching what the pool lacks")
+        hub = [_at_hub(package.package(), suite) for package in variant.hub]
+        packages = [package.package() for package in (*variant.base, *variant.archive)] + hub
+        if not store.has(packages):
+            fetch(store, packages)
+    return lock
+
+
+def _at_hub(package: Package, suite: Suite | None) -> Package:
+    """The hub's address changes from start to start; the file name below it does not."""
+    return replace(package, uri=f"{suite.apt_uri}/{package.filename}") if suite else package

@@ -1,0 +1,82 @@
+"""Publish, after every gate has passed: the OSTree ref, the OCI tags, checksums, the link to the newest compose."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from deb_bootc_compose.directory import ComposeDirectory
+from deb_bootc_compose.metadata import checksums
+from deb_bootc_compose.ostree import find_ref, init_repo, sign_summary
+from deb_bootc_compose.signing import open_signer
+from deb_bootc_compose.tasks.container import write_index
+from deb_bootc_compose.worker import Done, Task
+from debcore.path import write_file
+from debroot.store import Store
+
+
+def run_task(task: Task) -> Done:
+    done: list[str] = []
+    for key, variant in task.params["variants"].items():
+        commit = task.inputs.get(f"commit.{key}")
+        if commit is not None:
+            set_ref(task, commit, variant["ref"])
+            done.append(f"ref {variant['ref']}")
+        container = task.inputs.get(f"container.{key}")
+        if container is not None and task.params["tags"].get(key):
+            write_index(task.compose.path / container["path"], container["digest"], task.params["tags"][key])
+            done.append(f"tags {', '.join(task.params['tags'][key])}")
+    for key, name in task.context["ledgers"].items():
+        keep_ledger(task, task.compose.work / f"ids.{key}", Path(name))
+    task.say("checksums")
+    sums = checksums(task.compose.output, leave_out=("repo",), known=known_hashes(task))
+    write_file(task.compose.output / "SHA256SUMS", "".join(f"{digest}  {name}\n" for name, digest in sums))
+    if task.params["latest_link"]:
+        release = task.params["release"]
+        move_link(task.compose, f"latest-{release['short']}-{release['version']}")
+    for text in done:
+        task.say(text)
+    return Done({"published": done}, ("compose/SHA256SUMS",))
+
+
+def known_hashes(task: Task) -> dict[str, str]:
+    """Disk images by what their task said; blobs of a layout by their names."""
+    known: dict[str, str] = {}
+    for name, value in task.inputs.items():
+        if name.startswith("image."):
+            known |= {image["path"].removeprefix("compose/"): image["sha256"] for image in value["images"]}
+        if name.startswith("container."):
+            blobs = task.compose.path / value["path"] / "blobs/sha256"
+            known |= {str(blob.relative_to(task.compose.output)): blob.name for blob in blobs.iterdir()}
+    return known
+
+
+def set_ref(task: Task, commit: Mapping[str, Any], ref: str) -> None:
+    """The ref, and a summary that names it, signed as the commit is."""
+    repository = init_repo(Store.open(), task.compose.path / commit["repo"], suite=task.params["suite"])
+    if find_ref(repository, ref) is None:
+        repository.run("refs", f"--create={ref}", commit["commit"])
+    sign_summary(repository, open_signer() if commit["key"] else None)
+
+
+def keep_ledger(task: Task, made: Path, ledger: Path) -> None:
+    """The ids of the first compose become the ledger; later ones are held to it and only told what they add."""
+    if not ledger.exists():
+        write_file(ledger, made.read_bytes())
+        task.say(f"the users and groups of this image are pinned in {ledger} from now on: keep it with the manifest")
+        return
+    lines = set(ledger.read_text().splitlines())
+    new = [line for line in made.read_text().splitlines() if line and not line.startswith("#") and line not in lines]
+    if new:
+        task.say(f"not pinned yet, add to {ledger}: {'; '.join(new)}")
+
+
+def move_link(compose: ComposeDirectory, name: str) -> None:
+    """TARGET/NAME → the compose, switched by rename."""
+    target = compose.path.parent
+    temporary = target / f".{name}.{os.getpid()}"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(compose.path.name)
+    temporary.rename(target / name)

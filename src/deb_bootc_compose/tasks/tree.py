@@ -1,0 +1,78 @@
+"""The tree of one variant: exact packages in stages, files, and everything that OSTree and bootc want of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deb_bootc_compose.boot.grub import image_files
+from deb_bootc_compose.lock import LockedPackage, LockedVariant, load_lock
+from deb_bootc_compose.tree.make import Tree, TreeSpec, load_tree, make_tree
+from deb_bootc_compose.tree.spec import AddFile, FinishOptions, Layout, Units, VarRule
+from deb_bootc_compose.worker import Done, Task
+from debcore.errors import Failure
+from debroot.store import Package, Store
+
+
+def run_task(task: Task) -> Done:
+    store = Store.open()
+    lock = load_lock(task.compose.lock_path)
+    variant = lock.variants[task.params["key"]]
+    spec = TreeSpec(
+        suite=lock.suite, arch=task.params["arch"], base=_packages(variant.base), archive=_packages(variant.archive),
+        hub=_packages(variant.hub), finish=_finish(task, variant),
+    )  # fmt: skip
+    task.say(f"{len(variant.installed)} packages: base, archive, hub, then the finishing steps")
+    since = time.monotonic()
+    tree = make_tree(store, spec, log=task.compose.logs / f"{task.name}.log")
+    task.say(f"tree {tree.id[:12]}, kernel {tree.kver}, {time.monotonic() - since:.0f} s")
+    ids = task.compose.work / f"ids.{task.params['key']}"
+    ids.write_text(tree.ids)
+    value = {"id": tree.id, "kver": tree.kver, "suite": lock.suite, "features": list(tree.ostree_features)}
+    return Done(value, (str(ids.relative_to(task.compose.path)),))
+
+
+@contextmanager
+def open_tree(task: Task) -> Iterator[tuple[Store, Tree]]:
+    """The tree that the tree task made, locked against garbage collection while the block runs."""
+    store = Store.open()
+    made = task.input("tree")
+    tree = load_tree(store, made["id"], suite=made["suite"])
+    if tree is None:
+        raise Failure(
+            f"the tree {made['id'][:12]} is no longer in the store {store.path}",
+            hint="the store was cleaned meanwhile: compose again",
+        )
+    with store.using(tree.layer):
+        yield store, tree
+
+
+def _packages(locked: tuple[LockedPackage, ...]) -> tuple[Package, ...]:
+    return tuple(package.package() for package in locked)
+
+
+def _finish(task: Task, variant: LockedVariant) -> FinishOptions:
+    params = task.params
+    units, layout = params["units"], params["layout"]
+    files: Path = task.compose.work / "files"
+    return FinishOptions(
+        add_files=(
+            *(AddFile(path=path, content=content, mode=mode) for path, (mode, content) in image_files().items()),
+            *(
+                AddFile(path=file["to"], content=(files / file["sha256"]).read_bytes(), mode=int(file["mode"], 8))
+                for file in params["files"]
+            ),
+        ),
+        units=Units(
+            enable=tuple(units["enable"]), disable=tuple(units["disable"]), mask=tuple(units["mask"]),
+            default_target=units["default-target"],
+        ),
+        layout=Layout(opt=layout["opt"], usr_local=layout["usr-local"]),
+        var_rules=tuple(VarRule(path=rule["path"], action=rule["action"]) for rule in params["var"]["rules"]),
+        var_fix=params["var"]["fix"],
+        ids=variant.ids, ids_strict=params["ids-strict"],
+        os_release=tuple(sorted({"VARIANT_ID": params["variant"], **params["os-release"]}.items())),
+        kernel_arguments=tuple(params["kargs"]),
+    )  # fmt: skip

@@ -1,0 +1,178 @@
+"""From exact packages to a finished tree. The store keeps every stage and the result; equal input is made once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deb_bootc_compose.tree import stages
+from deb_bootc_compose.tree.outside import TOOLS, call
+from deb_bootc_compose.tree.spec import FinishOptions, options_to_json
+from deb_bootc_compose.tree.steps.registry import STEPS, Step
+from debcore.errors import Failure
+from debroot.sandbox import Bind, Sandbox, run_in
+from debroot.store import Layer, Package, Store
+
+#: Modules that carry values about and change no content; stages.RECIPE stands for stages.py.
+PLUMBING = ("__init__.py", "inside.py", "make.py", "outside.py", "stages.py")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TreeSpec:
+    """Everything that decides the content of a tree. All packages must be in the store's pool."""
+
+    suite: str
+    arch: str
+    base: tuple[Package, ...]  #: Essential packages and apt, complete
+    archive: tuple[Package, ...]  #: complete: apt adds nothing
+    hub: tuple[Package, ...] = ()  #: built by us; may replace versions of those below
+    finish: FinishOptions = field(default_factory=FinishOptions)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A finished tree in the OCI form. `layer` is its only copy, in the store; `root` is owned by the id map."""
+
+    id: str  #: sha256 of everything that went in
+    layer: Layer
+    kver: str
+    ostree_features: tuple[str, ...]
+    ids: str  #: the id ledger as it came out, for the next lock
+
+    @property
+    def root(self) -> Path:
+        return self.layer.root
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        return self.layer.packages
+
+
+def code_hash() -> str:
+    """Hash of the code that decides the content of trees: another code, another tree."""
+    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    for path in sorted({*here.glob("*.py"), *here.glob("steps/*.py")} - {here / name for name in PLUMBING}):
+        digest.update(str(path.relative_to(here)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def tree_id(spec: TreeSpec) -> str:
+    """What *spec* makes: the same id, the same bytes."""
+    data = {
+        "suite": spec.suite,
+        "arch": spec.arch,
+        "packages": [stages.package_keys(p) for p in (spec.base, spec.archive, spec.hub)],
+        "finish": options_to_json(spec.finish),
+        "recipe": stages.RECIPE,
+        "code": code_hash(),
+    }
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def find_tools(store: Store, suite: str) -> Layer:
+    """The tools root for trees of *suite*: its ostree must be the one that the machines have."""
+    from debroot.bootstrap import tools_root
+
+    return tools_root(store, suite=suite, packages=TOOLS)
+
+
+def make_tree(store: Store, spec: TreeSpec, *, tools: Layer | None = None, log: Path | None = None) -> Tree:
+    """Make the tree of *spec*, or find it. *log* is appended to: output of maintainer scripts, dracut and apt.
+
+    Errors: Failure that names the step and says what to change; nothing half-made stays in the store.
+    """
+    made = tree_id(spec)
+    tools = tools or find_tools(store, spec.suite)
+    key = f"tree-{made[:24]}"
+    with store.making(key):
+        if (found := store.find(key)) is None:
+            base = stages.make_base_stage(store, spec.base, suite=spec.suite, arch=spec.arch, log=log)
+            ids = spec.finish.ids
+            archive = stages.make_package_stage(store, "archive", base, spec.archive, tools=tools, ids=ids, log=log)
+            top = stages.make_package_stage(store, "hub", archive, spec.hub, tools=tools, log=log)
+            found = finish_tree(store, top, spec.finish, key=key, tools=tools, log=log)
+    return _describe(store, found, made, tools)
+
+
+def load_tree(store: Store, tree: str, *, suite: str, tools: Layer | None = None) -> Tree | None:
+    """The tree with this id, if the store still has it."""
+    found = store.find(f"tree-{tree[:24]}")
+    return None if found is None else _describe(store, found, tree, tools or find_tools(store, suite))
+
+
+def finish_tree(
+    store: Store, top: Layer, options: FinishOptions, *, key: str, tools: Layer, log: Path | None = None
+) -> Layer:
+    """Copy the stages below *top* into one directory and run all steps on it. The result is a layer without parents."""
+    with store.workplace("root") as place:
+        root = place / "root"
+        stages.copy_merged(store, top, root)
+        state: dict[str, Any] = _first_state(find_features(store, root))
+        waiting: list[str] = []
+        for step in STEPS:
+            waiting.append(step.name)
+            if step.commands is None and step is not STEPS[-1]:
+                continue
+            state = _run_steps(store, root, waiting, options, state, tools)
+            waiting = []
+            _run_commands(store, root, step, options, state, log)
+        return store.commit_layer(place, Layer(key, place, (), top.packages, top.arch, top.suite))
+
+
+def find_features(store: Store, root: Path) -> tuple[str, ...]:
+    """What the tree's own ostree was built with. Errors: Failure if the tree has no ostree."""
+    done = run_in(Sandbox(root=root), ["ostree", "--version"], idmap=store.idmap, capture=True, check=False)
+    if done.status:
+        raise Failure("the tree has no working ostree", hint="add the packages ostree, ostree-boot and dracut")
+    return parse_features(done.text)
+
+
+def parse_features(text: str) -> tuple[str, ...]:
+    """The features of `ostree --version`, which prints YAML with one list."""
+    lines = [line.strip() for line in text.splitlines()]
+    at = lines.index("Features:") if "Features:" in lines else len(lines)
+    return tuple(line.removeprefix("- ") for line in lines[at:] if line.startswith("- "))
+
+
+def _first_state(features: Sequence[str]) -> dict[str, Any]:
+    return {"ostree_features": list(features)}
+
+
+def _run_steps(
+    store: Store, root: Path, names: Sequence[str], options: FinishOptions, state: dict[str, Any], tools: Layer
+) -> dict[str, Any]:
+    arguments = {"names": list(names), "options": options_to_json(options), "state": state}
+    bind = Bind(source=root, target="/tree", readonly=False)
+    return call(store, tools, "deb_bootc_compose.tree.finish:run_steps", arguments, binds=[bind])
+
+
+def _run_commands(
+    store: Store, root: Path, step: Step, options: FinishOptions, state: dict[str, Any], log: Path | None
+) -> None:
+    from deb_bootc_compose.tree.finish import state_from_json
+
+    now = state_from_json(state)
+    for argv in step.commands(options, now) if step.commands else []:
+        stdin = step.stdin(now) if step.stdin else b""
+        box = Sandbox(root=root, env=stages.ENV)
+        done = run_in(box, argv, idmap=store.idmap, stdin=stdin, capture=True, check=False)
+        if log is not None:
+            with log.open("ab") as file:
+                file.write(done.stdout + done.stderr)
+        if done.status:
+            output = (done.stdout + done.stderr).decode("utf-8", "replace").strip().splitlines()
+            shown = "\n  ".join(output[-10:])
+            raise Failure(
+                f"step {step.name} failed with status {done.status}:\n  {shown}", hint="see the log of the tree"
+            )
+
+
+def _describe(store: Store, layer: Layer, made: str, tools: Layer) -> Tree:
+    bind = Bind(source=layer.root, target="/tree")
+    told = call(store, tools, "deb_bootc_compose.tree.finish:describe", {}, binds=[bind])
+    return Tree(made, layer, told["kver"], tuple(told["ostree_features"]), told["ids"])

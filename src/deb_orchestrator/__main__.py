@@ -1,0 +1,5 @@
+"""`python -m deb_orchestrator`."""
+
+from deb_orchestrator.cli import main
+
+main()

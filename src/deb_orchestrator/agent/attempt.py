@@ -1,0 +1,277 @@
+"""One attempt of a build or check: inputs by hash, deb-mock as a child, log and events forwarded, outputs uploaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from deb_orchestrator.agent.pulse import Order, Pulse
+from deb_orchestrator.agent.spool import Place
+from debcore.command import Process, run, spawn
+from debcore.errors import Failure, HostFailed
+from debcore.http import HttpFailure, Unreachable
+from debcore.hub.client import JobClient
+from debcore.hub.model import BuildSpec
+from debcore.job import API, AptSource, FailureReport, Job, Result, Status, read_events
+
+log = logging.getLogger(__name__)
+
+#: What a hub's job may ask of the tool.
+KINDS = ("build", "check")
+#: Seconds between looks at the child, its log and its events.
+LOOK_S = 0.25
+#: Seconds from SIGTERM to SIGKILL.
+GRACE_S = 10.0
+#: Bytes of log in one call.
+PIECE = 512 * 1024
+#: Seconds between tries to hand in a result.
+AGAIN_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """How to run deb-mock, and what it speaks. *apt_base*, a loopback relay, replaces the hub's URL in apt sources."""
+
+    argv: tuple[str, ...]
+    api: tuple[int, ...] = API
+    kinds: tuple[str, ...] = ("build",)  #: of job directories; each is the verb that runs one
+    apt_base: str | None = None
+    private_base: str | None = None  #: the same, of suites that want to know who reads them
+
+
+class Attempt:
+    """From the claim to the accepted result, or until it is lost. *stop* means: the agent ends."""
+
+    def __init__(self, client: JobClient, place: Place, tool: Tool, stop: threading.Event) -> None:
+        self._client, self._place, self._tool, self._stop = client, place, tool, stop
+        self._claimed = place.claimed
+        self._pulse = Pulse(client, place.claimed)
+        self._sent_log = 0
+        self._sent_events = 0
+
+    def run(self) -> None:
+        """Work and report. The spool directory is gone at the end, unless the agent was stopped before reporting."""
+        self._pulse.start()
+        try:
+            try:
+                self._prepare()
+            except (Failure, ValidationError, OSError) as failure:
+                self._report(self._host_result(f"the job could not be prepared: {failure}"))
+                return
+            self._build()
+        finally:
+            self._pulse.stop()
+
+    def report_adopted(self) -> None:
+        """Hand in what was done before a restart."""
+        self._pulse.start()
+        try:
+            self._report(self._place.job.find_result() or self._host_result("its result is gone"))
+        finally:
+            self._pulse.stop()
+
+    def _prepare(self) -> None:
+        spec = BuildSpec.model_validate(self._claimed.spec)
+        directory = self._place.job.path
+        for one in spec.job.inputs:
+            target = directory / one.path
+            target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self._client.get_blob(one.sha256, target, max_size=one.size)
+        job = spec.job.model_copy(
+            update={
+                "job": str(self._claimed.job), "attempt": self._claimed.attempt,
+                "target": spec.job.target.model_copy(update={"sources": self._sources(spec)}),
+            }
+        )  # fmt: skip
+        self._place.job.write_job(Job.model_validate(job.model_dump()))
+
+    def _sources(self, spec: BuildSpec) -> tuple[AptSource, ...]:
+        """The target's own suite, once it is published: later builds see what earlier ones made."""
+        suite = self._client.suite(spec.suite)
+        if not suite.generation:
+            return spec.job.target.sources
+        relay = self._tool.private_base if suite.private else self._tool.apt_base
+        uri = f"{relay or self._client.http.base_url}/apt"
+        own = AptSource(uris=(uri,), suites=(suite.name,), components=suite.components, signed_by=suite.key)
+        return (*spec.job.target.sources, own)
+
+    def _build(self) -> None:
+        child = self._start()
+        try:
+            self._say_started()
+            while child.poll() is None:
+                self._obey(child)
+                self._forward()
+                time.sleep(LOOK_S)
+        finally:
+            _kill(child)
+        self._forward(last=True)
+        if self._pulse.order == Order.LOST:
+            self._place.remove()
+        elif self._stop.is_set():
+            self._give_back("the agent stops")
+        elif self._pulse.order == Order.MAKE_ROOM and not self._has_ended():
+            self._give_back("it makes room for a more urgent job")
+        else:
+            self._report(self._place.job.find_result() or self._no_result(child))
+
+    def _start(self) -> Process:
+        argv = [sys.executable, "-m", "deb_orchestrator.agent.tether", str(os.getpid()), *self._tool.argv]
+        with (self._place.path / "tool.log").open("ab") as output:
+            return spawn(
+                [*argv, self._claimed.kind, "--job", self._place.job.path], stdout=output, stderr=output,
+                new_session=True,
+            )  # fmt: skip
+
+    def _say_started(self) -> None:
+        with suppress(Failure):  # a lost word costs nothing: the next event says it too
+            self._client.send_events(self._claimed, [{"type": "build.started"}])
+
+    def _obey(self, child: Process) -> None:
+        order = self._pulse.order
+        if order == Order.LOST:
+            child.kill()
+        elif order in (Order.CANCEL, Order.MAKE_ROOM) or self._stop.is_set():
+            child.terminate()
+            end = time.monotonic() + GRACE_S
+            while child.poll() is None and time.monotonic() < end and self._pulse.order != Order.LOST:
+                time.sleep(0.05)
+            _kill(child)
+
+    def _forward(self, *, last: bool = False) -> None:
+        """New log and events to the hub. What fails now comes with the next call: offsets and numbers tell."""
+        if self._pulse.order == Order.LOST:
+            return
+        try:
+            self._forward_log(all_of_it=last)
+            self._forward_events()
+        except HttpFailure as failure:
+            log.warning("job %d: %s", self._claimed.job, failure)
+        except Unreachable as failure:
+            log.debug("job %d: %s", self._claimed.job, failure)
+
+    def _forward_log(self, *, all_of_it: bool) -> None:
+        path = self._place.job.log_path
+        while path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                file.seek(self._sent_log)
+                piece = file.read(PIECE)
+            if not piece:
+                return
+            self._sent_log = self._client.put_log(self._claimed, self._sent_log, piece)
+            if not all_of_it:
+                return
+
+    def _forward_events(self) -> None:
+        for event in read_events(self._place.job.events_path, after=self._sent_events):
+            if event.type == "environment.ready":
+                lock = self._place.job.path / str(event.data.get("lock", ""))
+                if lock.is_file() and not lock.is_symlink():
+                    self._client.put_blob(lock, claimed=self._claimed)
+                self._client.send_events(self._claimed, [event.model_dump(mode="json", exclude_none=True)])
+            self._sent_events = event.n
+
+    def _report(self, result: Result) -> None:
+        """Upload and finish, as often as it takes. What the hub has accepted or refused for good is removed here."""
+        result = self._with_log(result)
+        document = result.model_dump(mode="json")
+        digest = hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        while True:
+            try:
+                for output in result.outputs:
+                    self._client.put_blob(self._place.job.path / output.path, claimed=self._claimed)
+                done = self._client.finish(self._claimed, document, digest)
+                log.info(
+                    "job %d, attempt %d: %s (%s)", self._claimed.job, self._claimed.attempt, result.status, done.state
+                )
+                self._place.remove()
+                return
+            except HttpFailure as failure:
+                if failure.code in (401, 403, 404, 409):
+                    log.warning(
+                        "job %d, attempt %d is not wanted: %s", self._claimed.job, self._claimed.attempt, failure
+                    )
+                    self._place.remove()
+                    return
+                if failure.code == 422:  # the hub takes nothing of the kind: then we have broken it
+                    log.error("job %d: the hub refuses its result: %s", self._claimed.job, failure)
+                    result = self._host_result(f"the hub refused the result: {failure}")
+                    document = result.model_dump(mode="json")
+                    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+                else:
+                    log.warning("job %d: %s", self._claimed.job, failure)
+            except Unreachable as failure:
+                log.warning("job %d: its result waits: %s", self._claimed.job, failure)
+            if self._stop.wait(AGAIN_S):
+                return  # the spool keeps it; the next agent hands it in
+
+    def _with_log(self, result: Result) -> Result:
+        """The whole log is one of the outputs, whatever the tool listed."""
+        path = self._place.job.log_path
+        if any(output.kind == "log" for output in result.outputs) or not path.is_file() or path.is_symlink():
+            return result
+        return result.model_copy(update={"outputs": (*result.outputs, self._place.job.output(path.name, "log"))})
+
+    def _has_ended(self) -> bool:
+        """It came to an end by itself before it heard that it shall stop."""
+        result = self._place.job.find_result()
+        return result is not None and result.status is not Status.CANCELLED
+
+    def _give_back(self, why: str) -> None:
+        with suppress(Failure):
+            self._client.release(self._claimed, why)
+        self._place.remove()
+
+    def _no_result(self, child: Process) -> Result:
+        """Whatever the exit status: without a valid result.json it is the host's fault, or our own cancel."""
+        if self._pulse.order == Order.CANCEL:
+            return self._host_result("cancelled", status=Status.CANCELLED)
+        words = _last_line(self._place.path / "tool.log")
+        return self._host_result(f"deb-mock left no result (status {child.poll()}){': ' + words if words else ''}")
+
+    def _host_result(self, message: str, *, status: Status = Status.HOST) -> Result:
+        failure = FailureReport(stage="agent", kind="host", message=message)
+        return Result(job=str(self._claimed.job), attempt=self._claimed.attempt, status=status, failure=failure)
+
+
+def _kill(child: Process) -> None:
+    if child.poll() is None:
+        child.kill()
+    child.wait()
+
+
+def _last_line(path: Path) -> str:
+    with suppress(OSError):
+        lines = path.read_bytes()[-4096:].decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""
+    return ""
+
+
+def ask_tool(argv: Sequence[str]) -> Tool:
+    """What the tool *argv* says of itself. Errors: HostFailed if it cannot be run or asked."""
+    done = run([*argv, "job-api"], timeout=60)
+    try:
+        said = json.loads(done.stdout)
+        kinds = tuple(str(kind) for kind in said.get("kinds", Tool.kinds) if kind in KINDS)
+        return Tool(argv=tuple(argv), api=tuple(int(version) for version in said["api"]), kinds=kinds)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HostFailed(f"{argv[0]} job-api said nothing usable", hint="is it deb-mock?") from error
+
+
+def find_deb_mock(given: Sequence[str] = ()) -> tuple[str, ...]:
+    """*given*, else the deb-mock beside this Python, else the one on PATH."""
+    if given:
+        return tuple(given)
+    beside = Path(sys.executable).parent / "deb-mock"
+    return (str(beside),) if beside.is_file() else ("deb-mock",)

@@ -1,0 +1,95 @@
+"""`check`: have what was built checked."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from deb_orchestrator.cli.connection import options_of
+from deb_orchestrator.cli.reports import describe_checks
+from debcore.cli import print_json, printable
+from debcore.hub.check_client import CheckClient
+from debcore.hub.checks import BuildCheck, CheckAsk, CheckState
+from debcore.hub.model import Build
+
+#: Exit status for each end, as deb-mock check has them.
+EXIT = {CheckState.PASSED: 0, CheckState.FAILED: 4, CheckState.ERROR: 6, CheckState.CANCELLED: 3}
+POLL = 1.0  #: seconds between looks
+WHY = 5  #: looks after which it is asked why nothing happens
+
+
+def split_names(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for word in words for name in word.split(",") if name)
+
+
+@click.command()
+@click.argument("build", type=int)
+@click.option("--check", "checks", multiple=True, metavar="NAMES", help="Which, as deb-mock has it (default: all).")
+@click.option("--fail-on", multiple=True, metavar="[CHECK:]LEVEL", help="This level of findings and graver ones fail.")
+@click.option(
+    "--policy", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
+    help="A policy file of deb-mock.",
+)  # fmt: skip
+@click.option("--gate", is_flag=True, help="Try again what keeps BUILD out of its suite; no other option then counts.")
+@click.option("-a", "--arch", "arches", multiple=True, help="Architecture, may be repeated (default: the build's).")
+@click.option("--nowait", is_flag=True, help="Return as soon as the hub has the order.")
+@options_of(CheckClient)
+def command(
+    build: int, checks: tuple[str, ...], fail_on: tuple[str, ...], policy: Path | None, gate: bool,
+    arches: tuple[str, ...], nowait: bool, client: CheckClient, as_json: bool,
+) -> int:  # fmt: skip
+    """Check the packages of BUILD on a builder: lintian, piuparts, autopkgtest, installation, upgrade and so on.
+
+    What is checked of every build of a target is said by `target checks`. The exit status is 4 if the policy refuses
+    what was found.
+
+    \b
+    deb-orchestrator check 12
+    deb-orchestrator check 12 --check lintian,piuparts --fail-on lintian:warning
+    """
+    text = policy.read_text() if policy is not None else None
+    ask = CheckAsk(names=split_names(checks), fail_on=fail_on, policy=text, arches=arches, gate=gate)
+    before = {one.id for one in client.build(build).checks}
+    found = client.order_checks(build, ask)
+    ordered = {one.id for one in found.checks} - before
+    if not nowait:
+        found = follow(client, found, ordered, quiet=as_json)
+    mine = pick(found, ordered)
+    if as_json:
+        print_json(mine)
+    else:
+        click.echo("\n".join(describe_checks(build, mine)))
+    return max((EXIT.get(one.state, 0) for one in mine), default=0)
+
+
+def follow(client: CheckClient, build: Build, ordered: set[int], *, quiet: bool) -> Build:
+    """Until the orders have ended; says where to look meanwhile, and what they wait for. Ctrl-C stops watching."""
+    if not quiet:
+        click.echo(f"ordered; look again with: deb-orchestrator show {build.id}", err=True)
+    told: set[str] = set()
+    looks = 0
+    while any(not one.state.ended for one in pick(build, ordered)):
+        looks += 1
+        if looks % WHY == 0 and not quiet:
+            told |= _say_why(client, build.id, ordered, told)
+        time.sleep(POLL)
+        build = client.build(build.id)
+    return build
+
+
+def _say_why(client: CheckClient, build: int, ordered: set[int], told: set[str]) -> set[str]:
+    """What is new of why they do not run."""
+    said = {
+        f"{reason.subject}: {reason.fact}{f'; {reason.next}' if reason.next else ''}"
+        for reason in client.why(build)
+        if reason.subject.split()[0] in ("check", "gate") and int(reason.subject.split()[1]) in ordered
+    } - told
+    for line in sorted(said):
+        click.echo(printable(line), err=True)
+    return said
+
+
+def pick(build: Build, ids: set[int]) -> list[BuildCheck]:
+    return [one for one in build.checks if one.id in ids]

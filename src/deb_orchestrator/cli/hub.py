@@ -1,0 +1,62 @@
+"""deb-orchestrator hub."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import click
+
+from deb_orchestrator.cli.process import ending_option, ready_option, wait_for_end
+from deb_orchestrator.hub import HubServer, Listen
+from deb_orchestrator.lifetime import tell_ready
+from deb_orchestrator.up import default_state
+from debcore.errors import HostFailed
+
+FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+@click.command()
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Blobs, and SQLite's database.",
+)
+@click.option("--database", metavar="URL", envvar="DEBOOTC_DATABASE", help="postgresql://…; default: SQLite in DIR.")
+@click.option("--blobs", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Shared by all hubs.")
+@click.option("--listen", metavar="ADDRESS", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8043, show_default=True, metavar="N", help="0: any.")
+@click.option("--tls-cert", type=FILE, help="PEM file: the certificate, with those between it and its authority.")
+@click.option("--tls-key", type=FILE, help="PEM file: its key.")
+@click.option("--url", metavar="URL", help="What others call it, if not by its address: as in the certificate.")
+@click.option("--behind-proxy", multiple=True, metavar="ADDRESS", help="A proxy that does TLS, and is believed.")
+@ready_option
+@ending_option
+def command(
+    state: Path | None, database: str | None, blobs: Path | None, listen: str, port: int, tls_cert: Path | None,
+    tls_key: Path | None, url: str | None,
+    behind_proxy: tuple[str, ...], ready_fd: int | None, ended: threading.Event,
+) -> None:  # fmt: skip
+    """Run a hub: API, web pages, archive. Signers and builders are processes of their own.
+
+    Beyond this host it listens with TLS or behind a declared proxy only.
+    """
+    place = (state or default_state()).resolve()
+    listening = Listen(host=listen, port=port, tls_cert=tls_cert, tls_key=tls_key, proxies=behind_proxy, url=url)
+    server = HubServer(place, listening, database=database, blobs=blobs)
+    try:
+        server.start()
+        token_file = server.write_credential(place / "client.json", ca=tls_cert)
+        click.echo(f"hub      {server.url}")
+        click.echo(f"sign in  {server.make_login_url()}   (once, within 15 minutes)")
+        click.echo(f"admin    DEBOOTC_HUB={server.url} DEBOOTC_TOKEN_FILE={token_file}")
+
+        def look_after() -> None:
+            if not server.healthy:
+                raise HostFailed("a part of the hub has ended", hint="see its log above; start it again")
+
+        tell_ready(ready_fd, {"url": server.url, "token_file": str(token_file), "state": str(place)})
+        wait_for_end(look_after, ended)
+    finally:
+        server.stop()

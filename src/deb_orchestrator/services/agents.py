@@ -1,0 +1,177 @@
+"""Agents and signers: enrol, approve, revoke, and their claims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from deb_orchestrator.dispatch import statements
+from deb_orchestrator.dispatch.classes import find_classes
+from deb_orchestrator.dispatch.events import NewEvent, append_events
+from deb_orchestrator.dispatch.moves import agent_topic
+from deb_orchestrator.dispatch.queue import find_heads
+from deb_orchestrator.domain import jobs
+from deb_orchestrator.services.hub import Conflict, Hub, NotFound, Principal, log_audit
+from deb_orchestrator.services.people import hash_token
+from deb_orchestrator.store.clock import as_datetime, now
+from deb_orchestrator.store.engine import hint
+from deb_orchestrator.store.tables import agent, hub_heartbeat, job, pool
+from debcore.hub import model
+from debcore.job import API as JOB_API
+
+#: The signers'.
+SIGN_POOL = "sign"
+#: Agents that may wait to be approved at a time.
+MAX_PENDING = 100
+
+
+def enrol(hub: Hub, ask: model.Enrol, *, state: model.AgentState = model.AgentState.PENDING) -> model.Agent:
+    """Note an agent that asks to be let in; the same name and token again is the same agent.
+
+    Errors: Conflict if the name belongs to another token and is not merely pending.
+    """
+    hashed = hash_token(ask.token)
+    pools = [ask.pool]
+    with hub.db.write() as db:
+        row = db.execute(select(agent).where(agent.c.name == ask.name)).one_or_none()
+        if row is None and state == model.AgentState.PENDING:
+            _check_room(db)
+        facts = {"version": ask.version}
+        offer = {"pools": pools, "arches": list(ask.arches), "capabilities": list(ask.capabilities), "facts": facts}
+        offer |= {
+            "emulates": list(ask.emulates),
+            "memory_mb": ask.memory_mb,
+            "disk_mb": ask.disk_mb,
+            "slots": ask.slots,
+        }
+        if row is None:
+            values = {"name": ask.name, "token_hash": hashed, "state": state.value, "created_at": now(db)}
+            db.execute(insert(agent).values(**values, **offer))
+            data = {"agent": ask.name, "state": state.value, "fingerprint": hashed[:16]}
+            append_events(db, [NewEvent(type="agent.enrolled", data=data)])
+        elif row.token_hash == hashed:
+            # What an approved agent offers may change, but never the pool it was approved for.
+            if row.state == "approved":
+                offer.pop("pools")
+            db.execute(update(agent).where(agent.c.id == row.id).values(**offer))
+        elif row.state == "pending" or state == model.AgentState.APPROVED:
+            db.execute(update(agent).where(agent.c.id == row.id).values(token_hash=hashed, state=state.value, **offer))
+        else:
+            raise Conflict(f"the name {ask.name} is taken", hint="choose another with: agent --name")
+    return find_agent(hub, ask.name)
+
+
+def _check_room(db: Connection) -> None:
+    """Anybody may ask to be let in: how many may wait is bounded."""
+    waiting = db.execute(select(func.count()).where(agent.c.state == "pending")).scalar_one()
+    if waiting >= MAX_PENDING:
+        raise Conflict("too many agents wait to be approved", hint="approve or revoke some first")
+
+
+def find_agent(hub: Hub, name: str) -> model.Agent:
+    with hub.db.read() as db:
+        row = _row(db, name)
+        return _model(db, row)
+
+
+def list_agents(hub: Hub) -> list[model.Agent]:
+    with hub.db.read() as db:
+        rows = db.execute(select(agent).order_by(agent.c.name)).all()
+        return [_model(db, row) for row in rows if row.token_hash is not None]
+
+
+def approve(hub: Hub, who: Principal, name: str) -> model.Agent:
+    """Errors: NotFound; Conflict if it was revoked (it must enrol anew with another token)."""
+    with hub.db.write() as db:
+        row = _row(db, name)
+        if row.state == "revoked":
+            raise Conflict(f"agent {name} was revoked", hint="remove its token file, and it enrols anew")
+        if row.state == "pending":
+            values = {"state": "approved", "approved_at": now(db)}
+            db.execute(update(agent).where(agent.c.id == row.id).values(**values))
+            log_audit(db, who, "agent.approve", name, {"fingerprint": (row.token_hash or "")[:16]})
+            append_events(db, [NewEvent(type="agent.approved", data={"agent": name})])
+    return find_agent(hub, name)
+
+
+def revoke(hub: Hub, who: Principal, name: str) -> model.Agent:
+    """At once: its token and its grants end; what it held goes back to the queue when the lease ends."""
+    with hub.db.write() as db:
+        row = _row(db, name)
+        db.execute(update(agent).where(agent.c.id == row.id).values(state="revoked"))
+        log_audit(db, who, "agent.revoke", name)
+        hint(db, agent_topic(row.id))  # a parked claim hears of it at once
+        append_events(db, [NewEvent(type="agent.revoked", data={"agent": name})])
+    return find_agent(hub, name)
+
+
+def find_offer(db: Connection, agent_id: int, *, disk_mb: int | None = None) -> jobs.Offer:
+    """What the agent may be given: its row says it, not its claim. *disk_mb*: free now, if it said so."""
+    row = db.execute(select(agent).where(agent.c.id == agent_id)).one()
+    return read_offer(row, load_trusts(db), disk_mb=disk_mb)
+
+
+def read_offer(row: Row[Any], trusts: Mapping[str, int], *, disk_mb: int | None = None) -> jobs.Offer:
+    """Of an agent's row."""
+    return jobs.Offer(
+        pools=frozenset(row.pools), arches=frozenset(row.arches), capabilities=frozenset(row.capabilities),
+        emulated=frozenset(row.emulates), memory_mb=row.memory_mb,
+        disk_mb=row.disk_mb if disk_mb is None else disk_mb, trusts=trusts,
+    )  # fmt: skip
+
+
+def load_trusts(db: Connection) -> dict[str, int]:
+    """How far pools are trusted; those without a row with 0."""
+    return {row.name: row.trust for row in db.execute(select(pool))}
+
+
+def find_maintenance(db: Connection) -> str | None:
+    """Why no builder gets new work, or None."""
+    reason: str | None = db.execute(select(hub_heartbeat.c.maintenance)).scalar_one()
+    return reason
+
+
+def claim(hub: Hub, agent_id: int, ask: model.ClaimAsk, *, first: bool) -> jobs.Claimed | None:
+    """One try. *first* is the first one of a call: it must reach the statement, which also tells what is held.
+
+    Errors: UnknownAgent once the agent is revoked.
+    Later ones look with a read connection first, so that parked agents write nothing.
+    """
+    if not set(ask.api) & set(JOB_API):
+        raise Conflict(
+            f"the agent's tool speaks job directories {ask.api}, this hub {JOB_API}", hint="upgrade the older of them"
+        )
+    with hub.db.read() as db:
+        if db.execute(select(agent.c.state).where(agent.c.id == agent_id)).scalar() != "approved":
+            raise jobs.UnknownAgent("this agent was revoked", hint="ask the hub's admin")
+        offer = find_offer(db, agent_id, disk_mb=ask.disk_mb)
+        idle = find_maintenance(db) is not None and SIGN_POOL not in offer.pools  # what is built is still published
+        classes = () if idle else find_classes(db, offer)
+        if not first and not find_heads(db, agent_id, classes):
+            return None
+    held = [jobs.Held(one.job, one.attempt) for one in ask.held]
+    with hub.db.write() as db:
+        return statements.claim(db, agent_id, ask.claim_id, classes, ask.boot_id, held, policy=hub.policy)
+
+
+def _row(db: Connection, name: str) -> Row[Any]:
+    row = db.execute(select(agent).where(agent.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound(f"there is no agent {name}", hint="list them with: deb-orchestrator agent list")
+    return row
+
+
+def _model(db: Connection, row: Row[Any]) -> model.Agent:
+    running = select(job.c.id).where(job.c.agent_id == row.id, job.c.state == jobs.State.RUNNING.value)
+    return model.Agent(
+        name=row.name, state=row.state, pool=(row.pools or ["default"])[0], arches=tuple(row.arches),
+        capabilities=tuple(row.capabilities), version=(row.facts or {}).get("version", ""),
+        fingerprint=(row.token_hash or "")[:16], seen_at=as_datetime(row.seen_at) if row.seen_at else None,
+        jobs=tuple(db.execute(running.order_by(job.c.id)).scalars()),
+        trust=load_trusts(db).get((row.pools or ["default"])[0], 0), emulates=tuple(row.emulates),
+        memory_mb=row.memory_mb, disk_mb=row.disk_mb, slots=row.slots, disabled=row.paused_reason,
+        quarantined_until=as_datetime(row.quarantined_until) if row.quarantined_until else None,
+        quarantine=row.quarantine_reason,
+    )  # fmt: skip

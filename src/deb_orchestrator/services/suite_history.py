@@ -1,0 +1,159 @@
+"""What suites held and hold: content as of an event, history, differences, and going back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row, Table
+
+from deb_orchestrator.dispatch.events import NewEvent, append_events, last_event
+from deb_orchestrator.services.hub import Hub, Principal, log_audit
+from deb_orchestrator.services.publish_members import Holding
+from deb_orchestrator.services.suite_view import RELATIONS, active, load_parents, load_view, select_content, source_of
+from deb_orchestrator.services.suites import find_suite_row, plan_parents, replace_rows
+from deb_orchestrator.services.targets import enqueue_publish
+from deb_orchestrator.store.clock import as_datetime
+from deb_orchestrator.store.tables import event
+from deb_orchestrator.store.tables_publish import binary_package, source_package, suite_binary, suite_source
+from deb_orchestrator.store.tables_suite import suite_rule
+from debcore.errors import Failure
+from debcore.hub.suites import Held, Moved, Rule, SuiteChange, SuiteContent, SuiteDiff
+
+#: Name and architecture of a package; a source's architecture is this word.
+Key = tuple[str, str]
+SOURCE = "source"
+_KINDS = ((SOURCE, suite_source, source_package), ("binary", suite_binary, binary_package))
+
+
+def get_content(hub: Hub, name: str, at: int | None = None, *, offset: int = 0, limit: int = 1000) -> SuiteContent:
+    """What the suite sees as of event *at* (None: the last), by name. Errors: NotFound; Failure on a future event."""
+    with hub.db.read() as db:
+        n = _check_event(db, name, at)
+        pages = [_select(db, name, n, kind) for kind, *_ in _KINDS]
+        page = sa.union_all(*pages).order_by("name", "arch", "version", "suite").offset(offset).limit(limit + 1)
+        rows = db.execute(page).all()
+    found = tuple(Held.model_validate(dict(row._mapping)) for row in rows[:limit])
+    return SuiteContent(suite=name, event=n, packages=found, next=offset + limit if len(rows) > limit else None)
+
+
+def diff_suite(hub: Hub, name: str, old: int, new: int | None = None) -> SuiteDiff:
+    """What changed for users of the suite between two events. Errors: NotFound; Failure on a future event."""
+    with hub.db.read() as db:
+        ends = (_check_event(db, name, old), _check_event(db, name, new))
+        before, after = (_load_versions(db, name, n) for n in ends)
+        orders = [load_view(db, name, n).order for n in ends]
+    return SuiteDiff(
+        suite=name, old=ends[0], new=ends[1], packages=find_moves(before, after), order_before=orders[0],
+        order_after=orders[1],
+    )  # fmt: skip
+
+
+def find_moves(before: dict[Key, str], after: dict[Key, str]) -> tuple[Moved, ...]:
+    """What came, left or has another version, by name."""
+    return tuple(
+        Moved(name=key[0], arch=key[1], old=before.get(key, ""), new=after.get(key, ""))
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    )
+
+
+def list_history(hub: Hub, name: str, *, before: int | None = None, limit: int = 50) -> list[SuiteChange]:
+    """The suite's own changes, newest first; *before* is an event. Errors: NotFound."""
+    with hub.db.read() as db:
+        find_suite_row(db, name)
+        numbers = sa.union(*(select for table in RELATIONS for select in _numbers(table, name))).subquery()
+        query = sa.select(event).join(numbers, numbers.c.n == event.c.n).order_by(event.c.n.desc()).limit(limit)
+        rows = db.execute(query.where(event.c.n < before) if before is not None else query).all()
+        return [_change(db, name, row) for row in rows]
+
+
+def revert_suite(hub: Hub, who: Principal, name: str, to: int) -> int:
+    """From a new event on, the suite's own packages, parents and rules are those of event *to*; the new event.
+
+    What it inherits is today's. The one way in which a suite goes backwards: apt on its users' machines does not
+    downgrade by itself. Errors: NotFound; Failure on a future event, or if today's suites would make a loop.
+    """
+    with hub.db.write() as db:
+        now_parents = plan_parents(db, name, load_parents(db, _check_event(db, name, to)).get(name, []))
+        held = {kind: Holding(table, name) for kind, table, _ in _KINDS}
+        plans = {kind: _plan(db, held[kind], to) for kind in held}
+        rules = [{"source": r.source, "state": r.state, "owner": r.owner} for r in _load(db, suite_rule, name, to)]
+        current = [{"source": r.source, "state": r.state, "owner": r.owner} for r in _load(db, suite_rule, name, None)]
+        same_rules = sorted(map(str, rules)) == sorted(map(str, current))
+        if now_parents is None and same_rules and not any(gone or come for gone, come in plans.values()):
+            return last_event(db)
+        log_audit(db, who, "suite.revert", name, {"to": to})
+        enqueue_publish(db, name)
+        n = append_events(db, [NewEvent(type="suite.reverted", data={"suite": name, "to": to})])
+        for kind, (gone, come) in plans.items():
+            held[kind].change(db, n, gone=gone, come=come)
+        replace_rows(db, suite_rule, name, rules, n)
+        if now_parents is not None:
+            now_parents(n)
+    return n
+
+
+def _plan(db: Connection, held: Holding, to: int) -> tuple[list[int], list[int]]:
+    """Ids that go and ids that come."""
+    then, today = ({row.package_id for row in _load(db, held.table, held.suite, at)} for at in (to, None))
+    return sorted(today - then), sorted(then - today)
+
+
+def _check_event(db: Connection, name: str, at: int | None) -> int:
+    find_suite_row(db, name)
+    last = last_event(db)
+    if at is not None and not 0 <= at <= last:
+        raise Failure(f"event {at} has not happened", hint=f"the last one is {last}")
+    return last if at is None else at
+
+
+def _select(db: Connection, name: str, at: int, kind: str) -> sa.Select[Any]:
+    table, package = next((table, package) for one, table, package in _KINDS if one == kind)
+    arch = sa.literal(SOURCE) if kind == SOURCE else package.c.arch
+    columns = (package.c.name, package.c.version, arch.label("arch"), source_of(package).label("source"), table.c.suite)
+    return select_content(load_view(db, name, at), kind, *columns)
+
+
+def _load_versions(db: Connection, name: str, at: int) -> dict[Key, str]:
+    return _versions(row for kind, *_ in _KINDS for row in db.execute(_select(db, name, at, kind)))
+
+
+def _versions(rows: Iterable[Row[Any]]) -> dict[Key, str]:
+    """Several versions of one package, as side by side in inherited suites, are one text."""
+    found: dict[Key, list[str]] = {}
+    for row in rows:
+        found.setdefault((row.name, row.arch), []).append(row.version)
+    return {key: ", ".join(sorted(versions)) for key, versions in found.items()}
+
+
+def _load(db: Connection, table: Table, name: str, at: int | None) -> Sequence[Row[Any]]:
+    return db.execute(sa.select(table).where(table.c.suite == name, active(table, at))).all()
+
+
+def _numbers(table: Table, name: str) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    c = table.c
+    come = sa.select(c.created_event.label("n")).where(c.suite == name)
+    gone = sa.select(c.revoked_event.label("n")).where(c.suite == name, c.revoked_event.isnot(None))
+    return come, gone
+
+
+def _change(db: Connection, name: str, row: Row[Any]) -> SuiteChange:
+    ends = [_versions(one for kind in _KINDS for one in _load_moved(db, name, kind, row.n, end)) for end in (1, 0)]
+    parents = (load_parents(db, row.n - 1).get(name, []), load_parents(db, row.n).get(name, []))
+    come = db.execute(sa.select(suite_rule).where(suite_rule.c.suite == name, suite_rule.c.created_event == row.n))
+    return SuiteChange(
+        event=row.n, at=as_datetime(row.at), type=row.type, build=row.build, packages=find_moves(*ends),
+        parents=tuple(parents[1]) if parents[0] != parents[1] else None,
+        rules=tuple(Rule(source=one.source, state=one.state, owner=one.owner, suite=name) for one in come),
+    )  # fmt: skip
+
+
+def _load_moved(db: Connection, name: str, kind: tuple[str, Table, Table], n: int, gone: int) -> Sequence[Row[Any]]:
+    word, table, package = kind
+    arch = sa.literal(SOURCE) if word == SOURCE else package.c.arch
+    ended = table.c.revoked_event if gone else table.c.created_event
+    query: sa.Select[Any] = sa.select(package.c.name, package.c.version, arch.label("arch"))
+    query = query.join(table, table.c.package_id == package.c.id).where(table.c.suite == name, ended == n)
+    return db.execute(query).all()

@@ -1,0 +1,71 @@
+"""Blobs: a hold before the bytes, the hash checked on arrival, the row after the sync."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from deb_orchestrator.services.hub import Hub, NotFound, Principal
+from deb_orchestrator.store.clock import now
+from deb_orchestrator.store.tables_domain import blob, hold
+from debcore.blobs import Blob
+from debcore.errors import Failure
+
+#: How long an upload is kept before something uses it (seconds).
+HOLD_S = 24 * 3600
+
+
+def take_hold(hub: Hub, who: Principal, sha256: str, size: int | None) -> bool:
+    """Keep *sha256* from being collected; True if the hub has it. Errors: Failure if *size* (bytes) is too much."""
+    _check_size(hub, size)
+    hub.blobs.path(sha256)
+    with hub.db.write() as db:
+        insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
+        until_at = now(db) + HOLD_S * 1000
+        values = {"sha256": sha256, "holder": f"{who.scope} {who.name}", "until_at": until_at}
+        db.execute(
+            insert(hold).values(**values).on_conflict_do_update(
+                index_elements=[hold.c.sha256, hold.c.holder], set_={"until_at": until_at}
+            )
+        )  # fmt: skip
+        return find_blob(db, sha256) is not None
+
+
+def keep_blob(hub: Hub, kept: Blob) -> None:
+    """The bytes are synced; say so in SQL."""
+    with hub.db.write() as db:
+        insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
+        values = {"sha256": kept.sha256, "size": kept.size, "created_at": now(db)}
+        db.execute(insert(blob).values(**values).on_conflict_do_nothing())
+
+
+def find_blob(db: Connection, sha256: str) -> Blob | None:
+    size = db.execute(select(blob.c.size).where(blob.c.sha256 == sha256)).scalar_one_or_none()
+    return None if size is None else Blob(sha256, size)
+
+
+def check_blobs(db: Connection, wanted: Sequence[tuple[str, str, int]]) -> None:
+    """Each of *wanted* is (name, SHA-256, size). Errors: Failure for the first that is missing or has another size."""
+    query = select(blob.c.sha256, blob.c.size).where(blob.c.sha256.in_({sha for _, sha, _ in wanted}))
+    sizes = {row.sha256: row.size for row in db.execute(query)}
+    for name, sha256, size in wanted:
+        if sha256 not in sizes:
+            raise Failure(f"{name} was not uploaded ({sha256})", hint="PUT it to /api/v1/blobs/SHA256 first")
+        if sizes[sha256] != size:
+            raise Failure(f"{name} has {sizes[sha256]} bytes, not {size}")
+
+
+def check_blob(hub: Hub, sha256: str) -> Blob:
+    """Errors: NotFound."""
+    with hub.db.read() as db:
+        found = find_blob(db, sha256)
+    if found is None or not hub.blobs.has(sha256):
+        raise NotFound(f"no blob {sha256[:64]}")
+    return found
+
+
+def _check_size(hub: Hub, size: int | None) -> None:
+    if size is not None and size > hub.max_blob:
+        raise Failure(f"{size} bytes are more than this hub takes ({hub.max_blob})", hint="see hub --max-upload")

@@ -1,0 +1,171 @@
+"""Why a build is where it is: facts in words, each with what would change it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from deb_orchestrator.dispatch.classes import read_class
+from deb_orchestrator.domain.hosts import find_refusal
+from deb_orchestrator.domain.jobs import State
+from deb_orchestrator.services.agents import find_maintenance, load_trusts, read_offer
+from deb_orchestrator.services.check_view import load_checks
+from deb_orchestrator.services.hub import Hub
+from deb_orchestrator.services.requests import find_facts
+from deb_orchestrator.services.states import ArchState, BuildFacts
+from deb_orchestrator.services.waiting import list_waits
+from deb_orchestrator.store.clock import now
+from deb_orchestrator.store.tables import agent, job, job_class, job_exclusion, job_log
+from deb_orchestrator.store.tables_domain import request_build
+from deb_orchestrator.store.tables_publish import publication
+from debcore.hub.checks import BuildCheck, CheckState
+from debcore.hub.model import BuildState, Reason
+from debcore.job import Unmet
+from debroot.dose import describe_unmet
+
+
+def explain_build(hub: Hub, id_: int) -> list[Reason]:
+    """Errors: NotFound."""
+    with hub.db.read() as db:
+        facts = find_facts(db, id_)
+        reasons = [_asked(db, facts)]
+        for arch in facts.arches:
+            reasons += _explain_arch(db, facts, arch)
+        for check in load_checks(db, [id_], findings=False).get(id_, ()):
+            reasons += _explain_check(db, id_, check)
+    return reasons
+
+
+def _explain_check(db: Connection, build: int, check: BuildCheck) -> list[Reason]:
+    """What has passed needs no words."""
+    subject = f"{'gate' if check.gate else 'check'} {check.id} {check.arch}"
+    if check.state is CheckState.QUEUED:
+        return [_queued(db, subject, check.job)]
+    if check.state not in (CheckState.FAILED, CheckState.ERROR):
+        return []
+    fact = f"{check.state}: {check.reason}" if check.reason else str(check.state)
+    again = f"try again with: deb-orchestrator check {build} --gate" if check.gate else ""
+    return [Reason(subject=subject, fact=fact, next=again)]
+
+
+def _asked(db: Connection, facts: BuildFacts) -> Reason:
+    row = facts.row
+    linked = select(request_build.c.request).where(request_build.c.build_id == row.id).order_by(request_build.c.request)
+    names = ", ".join(id_[:12] for id_ in db.execute(linked).scalars())
+    return Reason(
+        subject=f"build {row.id}", fact=f"{row.name} {row.version} was asked for by request {names or row.request[:12]}"
+    )
+
+
+def _explain_arch(db: Connection, facts: BuildFacts, arch: ArchState) -> list[Reason]:
+    row, subject = arch.row, f"build {facts.row.id} {arch.row.arch}"
+    fact = f"{arch.state}: {arch.reason}" if arch.reason else str(arch.state)
+    reasons = [Reason(subject=subject, fact=fact, next="" if _is_kept_out(arch) else _next(arch.state, facts))]
+    if row.job_id is None:
+        return reasons
+    if arch.waits and (waits := list_waits(db, row.job_id)):
+        one = " or ".join(waits)
+        reasons[0] = Reason(
+            subject=subject, fact=fact, next=f"it is tried again when {facts.row.build_suite} gets {one}"
+        )
+    reasons += _explain_solver(subject, row.solved)
+    if row.job_state == State.QUEUED.value:
+        reasons.append(_queued(db, subject, row.job_id))
+    if arch.state == BuildState.UPLOADED:
+        reasons += _unpublished(db, subject, facts.row.suite)
+    moves = select(job_log).where(job_log.c.job_id == row.job_id, job_log.c.reason.isnot(None)).order_by(job_log.c.id)
+    reasons += [
+        Reason(subject=subject, fact=f"attempt {move.attempt}: {move.name}: {move.reason}")
+        for move in db.execute(moves)
+    ]
+    return reasons
+
+
+def _is_kept_out(arch: ArchState) -> bool:
+    """A gate's refusal: what to do is said where the gate is explained."""
+    return arch.state == BuildState.FAILED and bool(arch.row.imported) and arch.row.refused is None
+
+
+def _explain_solver(subject: str, solved: dict[str, Any] | None) -> list[Reason]:
+    """What the solver found before a builder was taken, with the chain that leads to each clause nobody meets."""
+    if solved is None:
+        return []
+    if solved["problem"]:
+        return [Reason(subject=subject, fact=solved["problem"], next="the builder decides")]
+    seen = f"the solver, on {solved['suite']} as of event {solved['event']} and {len(solved['archive'])} Release files"
+    if not solved["unmet"]:
+        return [Reason(subject=subject, fact=f"{seen}: its build dependencies can be had")]
+    proofs = [list(describe_unmet(Unmet.model_validate(one))) for one in solved["unmet"]]
+    return [Reason(subject=subject, fact=f"{seen}: {'; '.join(line.strip() for line in proof)}") for proof in proofs]
+
+
+def _queued(db: Connection, subject: str, job_id: int) -> Reason:
+    """What is ahead of a queued job, and which builders may take it, or why none does."""
+    joined = select(job, job_class).join(job_class, job_class.c.id == job.c.class_id).where(job.c.id == job_id)
+    row = db.execute(joined).one()
+    mine = (job.c.class_id == row.class_id) & (job.c.state == State.QUEUED.value)
+    first = (job.c.rank < row.rank) | ((job.c.rank == row.rank) & (job.c.id < job_id))
+    ahead = db.execute(select(func.count()).where(mine, job.c.owner == row.owner, first)).scalar_one()
+    others = db.execute(select(func.count(job.c.owner.distinct())).where(mine, job.c.owner != row.owner)).scalar_one()
+    turns = f", and {others} other owners take turns" if others else ""
+    if (maintenance := find_maintenance(db)) is not None:
+        next_ = "deb-orchestrator host maintenance off"
+        return Reason(subject=subject, fact=f"the farm is under maintenance: {maintenance}", next=next_)
+    wants, trusts, at = read_class(row), load_trusts(db), now(db)
+    kept_off = {one.agent_id for one in db.execute(select(job_exclusion).where(
+        job_exclusion.c.job_id == job_id, job_exclusion.c.until_at > at))}  # fmt: skip
+    fits, refusals = [], []
+    builders = select(agent).where(agent.c.state == "approved", agent.c.token_hash.isnot(None)).order_by(agent.c.name)
+    for one in db.execute(builders):
+        refusal = find_refusal(read_offer(one, trusts), wants)
+        if wants.pool in one.pools and not refusal:
+            refusal = _find_hindrance(one, kept_off, at)
+        if refusal and "sign" not in one.pools:
+            refusals.append(f"{one.name} {refusal}")
+        elif not refusal:
+            fits.append(one.name)
+    if not fits:
+        skill = f" and can {' and '.join(sorted(wants.capabilities))}" if wants.capabilities else ""
+        said = f": {'; '.join(refusals[:8])}" if refusals else ""
+        fact = f"no approved agent builds for {wants.arch}{skill}{said}"
+        return Reason(subject=subject, fact=fact, next="start, approve or enable one")
+    said = f"; {'; '.join(refusals[:8])}" if refusals else ""
+    names = ", ".join(fits)
+    return Reason(
+        subject=subject, fact=f"{ahead} jobs are ahead of it{turns}; {len(fits)} agents may take it: {names}{said}"
+    )
+
+
+def _find_hindrance(row: Row[Any], kept_off: set[int], at: int) -> str:
+    """Why a builder that could take the job does not now."""
+    if row.paused_reason is not None:
+        return f"is disabled: {row.paused_reason}"
+    if row.quarantined_until is not None:
+        left = max(0, row.quarantined_until - at) // 1000
+        return f"is in quarantine for {left} s more, then tried with one job: {row.quarantine_reason}"
+    return "broke it, and keeps off it for a while" if row.id in kept_off else ""
+
+
+def _unpublished(db: Connection, subject: str, suite: str) -> list[Reason]:
+    newest = select(publication).where(publication.c.suite == suite).order_by(publication.c.generation.desc()).limit(1)
+    row = db.execute(newest).one_or_none()
+    if row is None or row.state != "signing":
+        return []
+    fact = f"generation {row.generation} of {suite} waits for the signer"
+    signers = [one for one in db.execute(select(agent).where(agent.c.state == "approved")) if "sign" in one.pools]
+    if not signers:
+        return [Reason(subject=subject, fact=f"{fact}, and none is approved", next="deb-orchestrator signer --hub URL")]
+    return [Reason(subject=subject, fact=f"{fact} ({', '.join(one.name for one in signers)})")]
+
+
+def _next(state: BuildState, facts: BuildFacts) -> str:
+    id_ = facts.row.id
+    return {
+        BuildState.FAILED: f"read its log: deb-orchestrator logs {id_}; again: deb-orchestrator resubmit {id_}",
+        BuildState.BUILD_ATTEMPTED: f"try again with: deb-orchestrator resubmit {id_}",
+        BuildState.CANCELLED: f"try again with: deb-orchestrator resubmit {id_}",
+        BuildState.BD_UNINSTALLABLE: f"it is tried again when {facts.row.build_suite} changes",
+        BuildState.DEP_WAIT: "it starts when they are installed",
+        BuildState.UPLOADED: "the suite's next publication holds it",
+    }.get(state, "")

@@ -1,0 +1,168 @@
+"""What every route needs: the hub, who calls, and how refusals become answers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from deb_orchestrator.domain import jobs
+from deb_orchestrator.services import access, people
+from deb_orchestrator.services.hub import Conflict, Denied, Hub, LoginNeeded, NotFound, Principal
+from deb_orchestrator.store.once import AlreadyDone
+from deb_orchestrator.web.api.parking import Parking
+from debcore.errors import Failure, HostFailed
+from debcore.hub.model import Scope
+
+log = logging.getLogger(__name__)
+
+COOKIE = "debootc_session"
+
+#: The first class that fits decides.
+_STATUSES: tuple[tuple[type[Failure], int], ...] = (
+    (LoginNeeded, 401),
+    (Denied, 403),
+    (jobs.UnknownAgent, 403),
+    (NotFound, 404),
+    (jobs.UnknownJob, 404),
+    (Conflict, 409),
+    (AlreadyDone, 409),
+    (jobs.JobError, 409),
+    (HostFailed, 503),
+    (Failure, 422),
+)
+
+
+def find_hub(request: Request) -> Hub:
+    return cast(Hub, request.app.state.hub)
+
+
+def find_parking(request: Request) -> Parking:
+    return cast(Parking, request.app.state.parking)
+
+
+def find_caller(request: Request) -> Principal:
+    """By bearer token; a browser's session only for calls that change nothing. Errors: LoginNeeded, Denied."""
+    hub = find_hub(request)
+    kind, _, secret = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and secret:
+        return people.find_principal(hub, secret.strip())
+    cookie = request.cookies.get(COOKIE)
+    if cookie and request.method in ("GET", "HEAD"):
+        found = people.find_session(hub, cookie)
+        if found is not None:
+            return found
+    raise LoginNeeded("who are you?", hint="send a token: Authorization: Bearer …")
+
+
+def find_password(request: Request) -> str:
+    """Of HTTP's Basic authentication; "" if there is none."""
+    kind, _, words = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return ""
+    try:
+        return base64.b64decode(words, validate=True).decode().partition(":")[2]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""
+
+
+def find_apt_caller(request: Request) -> access.Caller:
+    """Who fetches from the archive: a token's owner, an apt with a password, or nobody that is known."""
+    if password := find_password(request):
+        return access.Caller(password=password)
+    try:
+        return access.Caller(who=find_caller(request))
+    except (LoginNeeded, Denied):
+        return access.Caller()
+
+
+def need(*scopes: Scope) -> Callable[[Request], Principal]:
+    """A dependency: the caller, who must have one of *scopes*."""
+
+    def check(request: Request) -> Principal:
+        who = find_caller(request)
+        if not any(who.may(scope) for scope in scopes):
+            raise Denied(
+                f"{who.name} has scope {who.scope}, and this needs {' or '.join(scopes)}", hint="use another token"
+            )
+        return who
+
+    return check
+
+
+def _reader(request: Request) -> Principal:
+    """A client that may read the suite NAME of the path. Errors: NotFound, as if it were not there."""
+    who = need("client", "agent", "signer")(request)
+    with find_hub(request).db.read() as db:
+        access.check_read(db, who, request.path_params["name"])
+    return who
+
+
+def _manager(request: Request) -> Principal:
+    """An admin, or a client that has the role of manager for the suite NAME of the path. Errors: Denied, NotFound."""
+    who = need("client")(request)
+    with find_hub(request).db.read() as db:
+        access.check_manage(db, who, request.path_params["name"])
+    return who
+
+
+HubDep = Annotated[Hub, Depends(find_hub)]
+ParkingDep = Annotated[Parking, Depends(find_parking)]
+Anybody = Annotated[Principal, Depends(need("client", "agent", "signer"))]
+Client = Annotated[Principal, Depends(need("client"))]
+Admin = Annotated[Principal, Depends(need("admin"))]
+SuiteReader = Annotated[Principal, Depends(_reader)]
+SuiteManager = Annotated[Principal, Depends(_manager)]
+Claimant = Annotated[Principal, Depends(need("agent", "signer"))]
+
+
+def base_url(request: Request) -> str:
+    """The hub's URL as the caller reached it (or as the declared proxy says)."""
+    return str(request.base_url).rstrip("/")
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Every refusal is `{"error", "hint"}`."""
+    app.add_exception_handler(Failure, _failure)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _broken)
+
+
+def status_of(failure: Failure) -> int:
+    return next(status for kind, status in _STATUSES if isinstance(failure, kind))
+
+
+def problem(status: int, error: str, hint: str = "") -> JSONResponse:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse({"error": error, "hint": hint}, status_code=status, headers=headers)
+
+
+def _failure(_request: Request, error: Exception) -> JSONResponse:
+    failure = cast(Failure, error)
+    return problem(status_of(failure), str(failure), failure.hint)
+
+
+def _invalid(_request: Request, error: Exception) -> JSONResponse:
+    first: Any = cast(RequestValidationError, error).errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return problem(422, f"{where}: {first['msg']}", "see /api/v1/openapi.json")
+
+
+def _http(_request: Request, error: Exception) -> JSONResponse:
+    http = cast(HTTPException, error)
+    hints = {404: "see /api/v1/openapi.json for what there is", 405: "see /api/v1/openapi.json"}
+    return problem(http.status_code, str(http.detail), hints.get(http.status_code, ""))
+
+
+def _broken(request: Request, error: Exception) -> JSONResponse:
+    # The route and not the path: paths hold secrets of uploads and hooks, and what a stranger likes to write.
+    log.error("%s %s broke", request.method, getattr(request.scope.get("route"), "path", "?"), exc_info=error)
+    return problem(500, "the hub has a fault", "its log has the details")

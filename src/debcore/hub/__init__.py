@@ -1,0 +1,1 @@
+"""The hub's wire models (`model`) and typed clients (`client`)."""

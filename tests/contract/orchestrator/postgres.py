@@ -1,0 +1,124 @@
+"""A real PostgreSQL from Debian's package, in a directory of its own, reachable only through a socket there.
+
+Used by the contract, chaos and benchmark code. Debian's own cluster is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from deb_orchestrator.store.engine import Database
+from deb_orchestrator.store.migrate import migrate
+from deb_orchestrator.store.tables import metadata
+from debcore.command import STDOUT, run, spawn
+from debcore.errors import Failure
+
+INSTALLED = Path("/usr/lib/postgresql")
+START_TIMEOUT = 180  # seconds
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    directory: Path
+
+    def url(self, database: str) -> str:
+        return f"postgresql:///{database}?host={self.directory}&user=postgres"
+
+    def make_database(self) -> str:
+        """URL of a new, empty database; it goes with the server."""
+        name = f"t{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        return self.url(name)
+
+
+def empty_database(database: Database) -> None:
+    """Remove all rows of a migrated database and set it up as new: ids begin at 1 again."""
+    tables = list(reversed(metadata.sorted_tables))
+    with database.write() as db:
+        if database.dialect == "postgresql":
+            names = ", ".join(f'"{table.name}"' for table in tables)
+            db.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        else:
+            for table in tables:
+                db.execute(table.delete())
+    migrate(database)
+
+
+def find_binaries() -> Path:
+    """The newest installed PostgreSQL of at least 15. Errors: Failure that says what to install."""
+    found = [(int(path.name), path / "bin") for path in INSTALLED.glob("[0-9]*") if (path / "bin/initdb").exists()]
+    usable = [one for one in found if one[0] >= 15]
+    if not usable:
+        raise Failure("PostgreSQL 15 or newer is not installed", hint="apt-get install postgresql, or run `make setup`")
+    return max(usable)[1]
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    """Start a server that no file of the host configures, and end it and remove its files."""
+    binaries = find_binaries()
+    directory = Path(tempfile.mkdtemp(prefix="debootc-pg-"))
+    try:
+        if os.geteuid() == 0:
+            account = pwd.getpwnam("postgres")  # comes with the package; PostgreSQL refuses to run as root
+            os.chown(directory, account.pw_uid, account.pw_gid)
+        data = directory / "data"
+        run(_as_user([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                      "--locale=C", "--no-sync"]), cwd=directory)  # fmt: skip
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(directory),
+            "max_connections": "200",
+            "fsync": "off",  # these tests kill clients, never the server or the machine
+            "shared_buffers": "64MB",
+            "autovacuum_naptime": "5s",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (directory / "log").open("wb") as log:
+            argv = _as_user([str(binaries / "postgres"), "-D", str(data), *options])
+            process = spawn(argv, stdout=log, stderr=STDOUT, cwd=directory, new_session=True)
+        try:
+            server = Server(directory)
+            _wait_until_ready(server)
+            yield server
+        finally:
+            process.send_signal(signal.SIGINT)  # fast shutdown: postgres(1)
+            process.wait(timeout=120)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _as_user(argv: Sequence[str]) -> list[str]:
+    """Not as root, which PostgreSQL refuses; and the server goes down with us, however we end."""
+    user = ["--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.geteuid() == 0 else []
+    return ["setpriv", *user, "--pdeathsig=QUIT", "--", *argv]
+
+
+def _wait_until_ready(server: Server) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while True:
+        try:
+            psycopg.connect(server.url("postgres")).close()
+        except psycopg.OperationalError as err:
+            if time.monotonic() > deadline:
+                log = (server.directory / "log").read_text(errors="replace")
+                raise Failure(f"PostgreSQL did not start: {err}\n{log[-2000:]}") from err
+            time.sleep(0.1)
+        else:
+            return

@@ -1,0 +1,234 @@
+"""Real composes: killed at each task and resumed, made again elsewhere, on a disk that is full."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import productmd.composeinfo
+import productmd.images
+import pytest
+
+from deb_bootc_compose.directory import ComposeDirectory, Status
+from deb_bootc_compose.journal import read_journal
+from debcore.command import run
+from tests.integration.compose.world import MANIFEST, Composer
+
+pytestmark = pytest.mark.root
+
+#: Every task of the manifest, in the order in which they are killed.
+VICTIMS = ("lock", "tree.server.amd64", "commit.server.amd64", "replay.server.amd64", "metadata", "publish")
+
+
+def find_compose(target: Path) -> ComposeDirectory:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        for path in sorted(target.glob("Test-13-*")):
+            if (path / "logs/manifest-resolved.json").exists():
+                return ComposeDirectory(path)
+        time.sleep(0.05)
+    raise AssertionError("no compose directory appeared")
+
+
+def count_starts(compose: ComposeDirectory, task: str) -> int:
+    """How often *task* was started: whoever looks now and then does not see a short task while it runs."""
+    if not compose.journal_path.exists():
+        return 0
+    events = read_journal(compose.journal_path)
+    return sum(e.type == "task.started" and e.data["task"] == task for e in events)
+
+
+def await_end_of_tasks(compose: ComposeDirectory) -> None:
+    end = time.monotonic() + 120
+    while processes_of(compose):
+        assert time.monotonic() < end, "a task outlived its compose"
+        time.sleep(0.05)
+
+
+def finished(compose: ComposeDirectory) -> list[str]:
+    return [e.data["task"] for e in read_journal(compose.journal_path) if e.type == "task.finished"]
+
+
+def processes_of(compose: ComposeDirectory) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.fsencode(compose.path) in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def killed(composer: Composer, tmp_path_factory: pytest.TempPathFactory) -> ComposeDirectory:
+    """A compose that was killed at each of VICTIMS and resumed each time, and then finished."""
+    target = tmp_path_factory.mktemp("composes")
+    log = target / "log"
+    process = composer.start("build", composer.manifest, "--target", target, log=log)
+    compose = find_compose(target)
+    before = 0
+    for number, victim in enumerate(VICTIMS):
+        end = time.monotonic() + 900
+        while count_starts(compose, victim) <= before:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, f"{victim} did not start"
+            time.sleep(0.01)
+        time.sleep(0.4)  # to be in the midst of it, where it is not a short one
+        process.kill()
+        process.wait()
+        await_end_of_tasks(compose)
+        if victim in VICTIMS[-2:] and compose.status() is Status.FINISHED:
+            return compose  # the last ones were quicker than we
+        assert compose.status() is Status.STARTED, f"killed at {victim} ({number})"
+        assert not compose.is_running()
+        before = sum(count_starts(compose, one) for one in VICTIMS[number + 1 : number + 2])
+        process = composer.start("resume", compose.path, log=log)
+    assert process.wait(timeout=900) == 0, log.read_text()
+    return compose
+
+
+def test_a_compose_killed_at_every_task_finishes_without_repeating_what_was_done(killed: ComposeDirectory) -> None:
+    assert killed.status() is Status.FINISHED
+    done = finished(killed)
+    twice = {task for task in done if done.count(task) > 1} - {"metadata", "publish"}
+    assert not twice, "these had finished and were done again"
+
+
+def test_a_finished_compose_is_not_resumed(composer: Composer, killed: ComposeDirectory) -> None:
+    refusal = composer.refuse("resume", killed.path)
+    assert refusal.exit_status == 3
+    assert "never changed" in refusal.output
+
+
+def test_its_metadata_is_what_others_load(killed: ComposeDirectory) -> None:
+    info = productmd.composeinfo.ComposeInfo()
+    info.load(str(killed.metadata / "composeinfo.json"))
+    assert info.compose.id == killed.id
+    assert info.compose.type == "test"
+    images = productmd.images.Images()
+    images.load(str(killed.metadata / "images.json"))
+    kinds = {image.type for image in images.images["Server"]["amd64"]}
+    assert kinds == {"raw", "bootable-container"}
+    debs = json.loads((killed.metadata / "debs.json").read_text())["payload"]["debs"]["server"]["amd64"]
+    assert any(name.startswith("ostree_") for name in debs)
+
+
+def test_its_checksums_hold(killed: ComposeDirectory) -> None:
+    lines = (killed.output / "SHA256SUMS").read_text().splitlines()
+    assert any(line.endswith(".raw") for line in lines)
+    small = "".join(f"{line}\n" for line in lines if not line.endswith(".raw"))  # 2 GiB take their time
+    run(["sha256sum", "--check", "--strict", "--quiet", "-"], cwd=killed.output, stdin=small.encode())
+
+
+def test_what_was_published_is_named(killed: ComposeDirectory) -> None:
+    index = json.loads((killed.output / "server/amd64/oci/index.json").read_text())
+    names = [one["annotations"]["org.opencontainers.image.ref.name"] for one in index["manifests"]]
+    assert names == ["13", "latest"]
+    assert (killed.path.parent / "latest-Test-13").resolve() == killed.path
+
+
+def test_status_tells_each_task(composer: Composer, killed: ComposeDirectory) -> None:
+    told = json.loads(composer.call("status", killed.path, "--json").stdout)
+    assert told["status"] == "FINISHED"
+    assert {task["state"] for task in told["tasks"]} == {"finished"}
+
+
+def outputs(document: dict[str, Any]) -> dict[str, Any]:
+    made = document["outputs"]
+    return {
+        "commit": made["commit.server.amd64"]["commit"],
+        "container": made["container.server.amd64"]["digest"],
+        "raw": made["image.server.amd64"]["images"][0]["sha256"],
+    }
+
+
+def test_the_same_again_is_linked_and_gives_the_same(composer: Composer, killed: ComposeDirectory) -> None:
+    done = composer.call("build", composer.manifest, "--target", killed.path.parent, "--json")
+    document = json.loads(done.stdout)
+    assert document["status"] == "FINISHED"
+    taken = [line for line in done.stderr.decode().splitlines() if "the same as in" in line]
+    assert len(taken) == 5, "lint, commit, container, replay and image"
+    made = {e.data["task"]: e for e in read_journal(killed.journal_path) if e.type == "task.finished"}
+    assert outputs(document)["commit"] == made["commit.server.amd64"].data["result"]["value"]["commit"]
+
+
+def test_two_composes_of_one_lock_are_identical(composer: Composer, killed: ComposeDirectory, tmp_path: Path) -> None:
+    elsewhere = {"TZ": "Asia/Tokyo", "LC_ALL": "C", "DEBOOTC_STORE": os.environ["DEBOOTC_STORE"]}
+    done = composer.call(
+        "build",
+        composer.manifest,
+        "--target",
+        tmp_path,
+        "--locked",
+        killed.lock_path,
+        "--json",
+        "--skip",
+        "replay",
+        env=elsewhere,
+    )
+    made = {e.data["task"]: e for e in read_journal(killed.journal_path) if e.type == "task.finished"}
+    first = {
+        "commit": made["commit.server.amd64"].data["result"]["value"]["commit"],
+        "container": made["container.server.amd64"].data["result"]["value"]["digest"],
+        "raw": made["image.server.amd64"].data["result"]["value"]["images"][0]["sha256"],
+    }
+    assert outputs(json.loads(done.stdout)) == first
+
+
+def test_a_lock_of_another_manifest_is_refused(composer: Composer, killed: ComposeDirectory, tmp_path: Path) -> None:
+    composer.write(MANIFEST.replace("    tests: [lint]", "    packages: [nftables]\n    tests: [lint]"))
+    try:
+        refusal = composer.refuse("build", composer.manifest, "--target", tmp_path, "--locked", killed.lock_path)
+    finally:
+        composer.write(MANIFEST)
+    assert "differ for server.amd64: nftables" in refusal.output
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_package_that_does_not_exist_is_named_with_its_line(composer: Composer, tmp_path: Path) -> None:
+    composer.write(MANIFEST.replace("    tests: [lint]", "    packages: [no-such-package]\n    tests: [lint]"))
+    try:
+        refusal = composer.refuse("build", composer.manifest, "--target", tmp_path)
+    finally:
+        composer.write(MANIFEST)
+    assert refusal.exit_status == 5
+    assert "no-such-package stands in" in refusal.output
+    assert "compose.yaml:15" in refusal.output
+    assert find_compose(tmp_path).status() is Status.DOOMED
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_terminates_and_resume_is_named(composer: Composer, tmp_path: Path, signum: signal.Signals) -> None:
+    log = tmp_path / "log"
+    process = composer.start("build", composer.manifest, "--target", tmp_path / "out", log=log)
+    compose = find_compose(tmp_path / "out")
+    while not count_starts(compose, "lock"):
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.01)
+    process.send_signal(signum)
+    assert process.wait(timeout=180) == 128 + signum
+    assert compose.status() is Status.TERMINATED
+    assert f"resume {compose.path}" in log.read_text()
+    await_end_of_tasks(compose)
+
+
+def test_a_full_disk_is_said_and_resume_goes_on(composer: Composer, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", small])
+    try:
+        refusal = composer.refuse("build", composer.manifest, "--target", small, "--until", "commit")
+        assert refusal.exit_status == 7
+        assert "no space left" in refusal.output
+        compose = find_compose(small)
+        assert f"resume {compose.path}" in refusal.output
+        run(["mount", "-o", "remount,size=2g", small])
+        composer.call("resume", compose.path)
+        assert compose.status() is Status.FINISHED_INCOMPLETE
+    finally:
+        run(["umount", small])

@@ -1,0 +1,139 @@
+"""Image layouts pushed to a real registry: Debian's, with a password."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from deb_bootc_compose.publish.outputs import ImageOutput
+from deb_bootc_compose.publish.registry import Registry, find_pusher, inspect, parse_name, push_image
+from debcore.errors import ConfigError, HostFailed
+from debroot.bootstrap import tools_root
+from debroot.sandbox import Bind, Sandbox, run_in, start_in
+from debroot.store import Layer, Store
+
+pytestmark = pytest.mark.root
+
+CONFIG = """\
+version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: /data}}, delete: {{enabled: true}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+auth: {{htpasswd: {{realm: tests, path: /etc/htpasswd}}}}
+"""
+LAYOUT = """set -e; cd /out; mkdir /run/l; echo "$1" > /run/l/version; head -c 3000000 /dev/urandom > /run/l/big
+tar -C /run/l -cf /run/l.tar version big
+skopeo copy -q "tarball:/run/l.tar" "oci:/out/oci:$1"; sha256sum oci/index.json >/dev/null
+skopeo inspect --no-tags --format '{{.Digest}}' "oci:/out/oci:$1"
+"""
+
+
+@pytest.fixture(scope="module")
+def pusher(store: Store) -> Layer:
+    return find_pusher(store, "trixie")
+
+
+@contextmanager
+def registry(store: Store, place: Path) -> Iterator[str]:
+    """HOST:PORT of a registry whose data is in *place*, owned by root inside."""
+    tools = tools_root(store, packages=("docker-registry", "apache2-utils"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = (
+        'htpasswd -Bbc /etc/htpasswd tests secret 2>/dev/null && printf %s "$1" > /etc/registry.yml && '
+        "exec docker-registry serve /etc/registry.yml"
+    )
+    box = Sandbox(lowers=tools.lowers(), binds=(Bind(source=place, target="/data", readonly=False),), network="host")
+    argv = ["sh", "-c", script, "sh", CONFIG.format(port=port)]
+    with start_in(box, argv, idmap=store.idmap):
+        end = time.monotonic() + 60
+        while not answers(port):
+            assert time.monotonic() < end, "the registry does not answer"
+            time.sleep(0.1)
+        yield f"127.0.0.1:{port}"
+
+
+def answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/v2/")
+        return connection.getresponse().status == 401
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def make_layout(store: Store, pusher: Layer, place: Path, tag: str) -> ImageOutput:
+    box = Sandbox(lowers=pusher.lowers(), binds=(Bind(source=place, target="/out", readonly=False),))
+    done = run_in(box, ["sh", "-c", LAYOUT, "sh", tag], idmap=store.idmap, capture=True)
+    return ImageOutput("server.amd64", done.text.strip(), place / "oci", (tag,))
+
+
+@pytest.fixture
+def authfile(tmp_path: Path) -> Path:
+    return tmp_path / "auth.json"
+
+
+def log_in(authfile: Path, host: str, password: str = "secret") -> None:
+    token = base64.b64encode(f"tests:{password}".encode()).decode()
+    authfile.write_text(json.dumps({"auths": {host: {"auth": token}}}))
+
+
+def test_an_image_is_pushed_and_its_tags_move_whole(store: Store, pusher: Layer, authfile: Path) -> None:
+    with store.workplace("data", "one", "two") as place, registry(store, place / "data") as host:
+        where = Registry(f"{host}/tests/server", authfile, insecure=True)
+        first = make_layout(store, pusher, place / "one", "13.1")
+        log_in(authfile, host, "wrong")
+        with pytest.raises(HostFailed, match=r"(?i)unauthorized|authentication required"):
+            push_image(store, pusher, where, first, tags=["13.1"], say=lambda _: None)
+        log_in(authfile, host)
+        done = push_image(store, pusher, where, first, tags=["13.1", "latest"], say=lambda _: None)
+        assert done.digest == inspect(store, pusher, where, "latest") == inspect(store, pusher, where, "13.1")
+
+        second = make_layout(store, pusher, place / "two", "13.2")
+        blobs = sorted((place / "two/oci/blobs/sha256").iterdir(), key=lambda path: -path.stat().st_size)
+        data = bytearray(blobs[0].read_bytes())
+        data[100] ^= 0xFF
+        whole = blobs[0].read_bytes()
+        blobs[0].write_bytes(data)
+        with pytest.raises(HostFailed, match=r"(?i)digest"):
+            push_image(store, pusher, where, second, tags=["latest"], say=lambda _: None)
+        assert inspect(store, pusher, where, "latest") == first.digest
+        blobs[0].write_bytes(whole)
+        assert push_image(store, pusher, where, second, tags=["latest"], say=lambda _: None).digest == second.digest
+        assert inspect(store, pusher, where, "13.1") == first.digest
+        assert b"secret" not in b"".join(path.read_bytes() for path in place.glob("*/oci/*.json"))
+
+
+def test_a_registry_that_is_not_there(store: Store, pusher: Layer) -> None:
+    with store.workplace("one") as place, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        where = Registry(f"127.0.0.1:{taken.getsockname()[1]}/x", None, insecure=True)
+        image = make_layout(store, pusher, place / "one", "1")
+        with pytest.raises(HostFailed, match="refused"):
+            push_image(store, pusher, where, image, tags=["1"], say=lambda _: None)
+        with pytest.raises(ConfigError, match="no tag of a registry"):
+            push_image(store, pusher, where, image, tags=["1+2"], say=lambda _: None)
+
+
+@pytest.mark.parametrize("good", ["example.org/server", "docker://localhost:5000/a/b-c.d__e"])
+def test_names_of_registries(good: str) -> None:
+    assert parse_name(good) == good.removeprefix("docker://")
+
+
+@pytest.mark.parametrize(
+    "bad", ["server", "example.org", "example.org/Server", "example.org/a:1", "-x/a", "a b/c", "h/../x"]
+)
+def test_what_is_no_name(bad: str) -> None:
+    with pytest.raises(ConfigError):
+        parse_name(bad)

@@ -1,0 +1,66 @@
+"""Identities, the journal, compose ids: what the graph rests on, without processes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from deb_bootc_compose.directory import make_compose_directory
+from deb_bootc_compose.graph import Node, check_graph, identify
+from deb_bootc_compose.journal import Journal, read_journal
+from deb_bootc_compose.manifest.model import Compose, Release
+from debcore.errors import Failure
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+COMPOSE = Compose(
+    schema_="deb-bootc-compose/1", suite="trixie", release=Release(name="Example", short="Example", version="13")
+)
+
+
+def test_a_torn_line_of_the_journal_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.append("compose.started")
+    journal.close()
+    with path.open("ab") as file:
+        file.write(b'{"n": 2, "ty')
+    journal = Journal(path)
+    journal.append("compose.resumed")
+    journal.close()
+    assert [entry.type for entry in read_journal(path)] == ["compose.started", "compose.resumed"]
+
+
+def test_a_damaged_journal_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"n": 1, "at": "", "type": "x"}\n{"n": 3, "at": "", "type": "x"}\n')
+    with pytest.raises(Failure, match="entry 3 where 2 was due"):
+        list(read_journal(path))
+
+
+def test_a_graph_of_ours_that_is_wrong_is_a_bug() -> None:
+    a = Node(id="a", kind="toy", needs=("b",))
+    with pytest.raises(ValueError, match="no task"):
+        check_graph([a])
+    with pytest.raises(ValueError, match="cycle"):
+        check_graph([a, Node(id="b", kind="toy", needs=("a",))])
+
+
+def test_an_identity_is_of_the_inputs_alone() -> None:
+    node = Node(id="a", kind="toy", params={"x": 1}, context={"path": "/here"})
+    elsewhere = Node(id="b", kind="toy", params={"x": 1}, context={"path": "/there"})
+    assert identify(node, {}) == identify(elsewhere, {})
+    assert identify(node, {}) != identify(node, {"y": {"value": {}}})
+    assert identify(node, {}) != identify(Node(id="a", kind="toy", version=2, params={"x": 1}), {})
+
+
+def test_ids_follow_pungis_grammar_and_never_collide(tmp_path: Path) -> None:
+    ids = [make_compose_directory(tmp_path, COMPOSE, now=NOW).id for _ in range(3)]
+    assert ids == [f"Example-13-20261122.n.{respin}" for respin in range(3)]
+
+
+def test_a_target_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Failure, match="no compose directory can be made"):
+        make_compose_directory(tmp_path / "file", COMPOSE, now=NOW)

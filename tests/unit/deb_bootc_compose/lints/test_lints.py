@@ -1,0 +1,242 @@
+"""Every lint passes a good tree and finds the one thing that is wrong in a bad one."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from deb_bootc_compose.lints import setuid
+from deb_bootc_compose.lints.cpio import read_archive
+from deb_bootc_compose.lints.model import Root
+from deb_bootc_compose.lints.registry import LINTS, run_lints
+
+FEATURES = ("libcurl", "libarchive")
+Break = Callable[[Path], object]
+KERNEL = "usr/lib/modules/6.12.0-test"
+
+
+def put(name: str, content: str | bytes = "x") -> Break:
+    def act(tree: Path) -> None:
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    return act
+
+
+def link(name: str, target: str) -> Break:
+    def act(tree: Path) -> None:
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(target)
+
+    return act
+
+
+def remove(name: str) -> Break:
+    def act(tree: Path) -> None:
+        path = tree / name
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+    return act
+
+
+def make(name: str) -> Break:
+    return lambda tree: (tree / name).mkdir()
+
+
+def mode(name: str, bits: int) -> Break:
+    return lambda tree: (tree / name).chmod(bits)
+
+
+def append(name: str, text: str) -> Break:
+    def act(tree: Path) -> None:
+        with (tree / name).open("a") as file:
+            file.write(text)
+
+    return act
+
+
+def put_bytes_name(tree: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tree) + b"/usr/bin/caf\xe9")).write_text("")
+
+
+def link_to_bytes(tree: Path) -> None:
+    (tree / "usr/bin/cafe").symlink_to(os.fsdecode(b"caf\xe9"))
+
+
+def make_socket(tree: Path) -> None:
+    os.chdir(tree)  # names of sockets are short
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind("run/s")
+
+
+def link_outside(tree: Path) -> None:
+    (tree.parent / "outside").write_text("")
+    os.link(tree.parent / "outside", tree / "usr/bin/linked")
+
+
+def forget_owner(tree: Path) -> None:
+    (tree / "etc/passwd").write_text("other:x:4711:4711::/:/bin/sh\n")
+    (tree / "etc/group").write_text("other:x:4711:\n")
+    (tree / "usr/lib/sysusers.d/basic.conf").write_text("u other 4711\n")
+
+
+BAD: list[tuple[str, Break, str]] = [
+    ("api-base-directories", remove("proc"), "/proc is not a directory"),
+    ("api-base-directories", lambda t: (remove("tmp")(t), link("tmp", "var")(t)), "/tmp is not a directory"),
+    ("baseimage-root", link("ostree", "/sysroot/ostree"), "leads to '/sysroot/ostree'"),
+    ("baseimage-root", lambda t: (remove("ostree")(t), make("ostree")(t)), "/ostree is not a symlink"),
+    ("baseimage-root", remove("sysroot"), "/sysroot is not a directory"),
+    ("bootc-kargs", put("usr/lib/bootc/kargs.d/20.toml", "karg = []"), "unknown key karg"),
+    ("bootc-kargs", put("usr/lib/bootc/kargs.d/20.toml", "match-architectures = []"), "no key kargs"),
+    ("bootc-kargs", put("usr/lib/bootc/kargs.d/20.toml", 'kargs = "quiet"'), "not a list of strings"),
+    ("bootc-kargs", put("usr/lib/bootc/kargs.d/20.toml", "kargs = ["), "20.toml"),
+    ("etc-usretc", put("usr/etc/motd"), "both /etc and /usr/etc"),
+    ("kernel", put("usr/lib/modules/7.0/vmlinuz"), "more than one kernel"),
+    ("utf8", put_bytes_name, "the name is not UTF-8"),
+    ("utf8", link_to_bytes, "the link's target is not UTF-8"),
+    ("var-run", put("var/run/x"), "/var/run is not a symlink"),
+    ("baseimage-composefs", remove("usr/lib/ostree/prepare-root.conf"), "there is no prepare-root.conf"),
+    ("baseimage-composefs", put("etc/ostree/prepare-root.conf", "[composefs]\nenabled = no\n"), "'no'"),
+    ("buildah-injected", put("etc/hostname", ""), "/etc/hostname is an empty file"),
+    ("buildah-injected", put("etc/resolv.conf", ""), "/etc/resolv.conf is an empty file"),
+    ("nonempty-boot", put("boot/vmlinuz"), "/boot/vmlinuz"),
+    ("nonempty-boot", remove("boot"), "there is no /boot"),
+    ("nonempty-run-tmp", put("run/lock"), "/run/lock"),
+    ("nonempty-run-tmp", put("tmp/x"), "/tmp/x"),
+    ("sysusers", append("etc/passwd", "new:x:1234:0::/:/bin/sh\n"), "user new"),
+    ("sysusers", append("etc/group", "new:x:1234:\n"), "group new"),
+    ("sysusers", put("usr/lib/sysusers.d/bad.conf", "x what\n"), "no line of sysusers.d"),
+    ("var-log", put("var/log/dpkg.log"), "/var/log/dpkg.log"),
+    ("var-tmpfiles", lambda t: (t / "var/lib/foo").mkdir(), "/var/lib/foo has no line"),
+    ("var-tmpfiles", put("var/lib/foo"), "only directories and links"),
+    ("bootc-client", remove("usr/bin/bootc"), "no /usr/bin/bootc"),
+    ("top-level", link("home", "/var/home"), "/home leads to '/var/home'"),
+    ("top-level", put("initrd.img"), "/initrd.img does not belong"),
+    ("top-level", lambda t: (remove("srv")(t), make("srv")(t)), "/srv is not a link"),
+    ("sysroot-empty", put("sysroot/x"), "/sysroot is not empty"),
+    ("sysroot-empty", lambda t: (t / "sysroot").chmod(0o700), "mode 0700"),
+    ("file-names-ascii", put("usr/share/Főtanúsítvány.crt"), "F"),
+    ("special-files", lambda t: os.mkfifo(t / "usr/bin/pipe"), "/usr/bin/pipe"),
+    ("special-files", make_socket, "/run/s"),
+    ("hard-links", link_outside, "2 names, 1 of them"),
+    ("dpkg-database", remove("usr/lib/sysimage/dpkg/status"), "no dpkg database"),
+    ("dpkg-database", link("var/lib/dpkg", "/usr/lib/sysimage/dpkg"), "is not a link to ../../"),
+    ("dpkg-database", put("usr/lib/tmpfiles.d/var.conf", "d /var/lib 0755\n"), "no line of tmpfiles.d"),
+    ("dpkg-database", put("usr/lib/sysimage/dpkg/status", ""), "no package"),
+    (
+        "dpkg-database",
+        append("usr/lib/sysimage/dpkg/status", "\nPackage: x\nStatus: install ok half-configured\nVersion: 1\n"),
+        "x is half-configured",
+    ),
+    ("var-files", put("var/lib/state"), "/var/lib/state"),
+    ("machine-id", remove("etc/machine-id"), "no /etc/machine-id"),
+    ("machine-id", put("etc/machine-id", "0123456789abcdef0123456789abcdef\n"), "has an id"),
+    ("machine-id", put("usr/lib/systemd/system-preset/20-image.preset", "enable a.service\n"), "`disable *`"),
+    (
+        "machine-id",
+        put("usr/lib/systemd/system/systemd-firstboot.service", "[Service]\nExecStart=x --prompt-timezone\n"),
+        "would ask",
+    ),
+    ("identity", put("etc/ssh/ssh_host_ed25519_key"), "ssh_host_ed25519_key"),
+    ("identity", put("usr/sbin/policy-rc.d"), "policy-rc.d"),
+    ("identity", put("etc/shadow-"), "/etc/shadow-"),
+    ("ownership", forget_owner, "has no name"),
+    ("pinned-ids", put("usr/lib/sysusers.d/00-ids.conf", "u messagebus - -\nu me 0\n"), "messagebus has 990"),
+    ("enablement-links", link("etc/systemd/system/multi-user.target.wants/a.service", "/x"), "a.service"),
+    ("prepare-root", put("etc/ostree/prepare-root.conf", "[sysroot]\nreadonly = true\n"), "both in /etc and /usr/lib"),
+    (
+        "prepare-root",
+        put("usr/lib/ostree/prepare-root.conf", "[composefs]\nenabled = yes\n[sysroot]\nreadonly = true\n"),
+        "built without it",
+    ),
+    (
+        "prepare-root",
+        put("usr/lib/ostree/prepare-root.conf", "[composefs]\nenabled = signed\n[sysroot]\nreadonly = true\n"),
+        "cannot verify ed25519",
+    ),
+    ("prepare-root", put("usr/lib/ostree/prepare-root.conf", "[composefs]\nenabled = maybe\n"), "readonly is not true"),
+    ("initramfs", remove(f"{KERNEL}/initramfs.img"), "is missing"),
+    ("initramfs", remove(f"{KERNEL}/vmlinuz"), "no kernel"),
+    ("initramfs", put(f"{KERNEL}/initramfs.img", b"garbage"), "unknown compression"),
+    ("initramfs", put(f"{KERNEL}/initramfs.img", b"070701"), "cut off"),
+    ("initramfs", append("usr/lib/ostree/prepare-root.conf", "# changed\n"), "is not the tree's"),
+    (
+        "bytecode",
+        put("usr/lib/python3/__pycache__/a.cpython-313.pyc", b"\xf3\r\r\n" + bytes(4) + b"abcd" + bytes(4)),
+        "a.",
+    ),
+    ("setuid", lambda t: (put("usr/bin/mine")(t), mode("usr/bin/mine", 0o4755)(t)), "/usr/bin/mine has mode 4755"),
+]
+
+
+def findings(tree: Path) -> list[tuple[str, str]]:
+    return [(f.lint, f.message) for f in run_lints(Root(tree, ostree_features=FEATURES))]
+
+
+def test_a_good_tree_has_no_finding(tree: Path) -> None:
+    assert findings(tree) == []
+
+
+@pytest.mark.parametrize(("lint", "act", "message"), BAD, ids=[f"{n}-{i}" for i, (n, _, _) in enumerate(BAD)])
+def test_a_lint_finds_what_it_is_for(
+    lint: str, act: Break, message: str, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tree.parent)
+    act(tree)
+    assert any(name == lint and message in text for name, text in findings(tree)), findings(tree)
+
+
+def test_every_lint_has_a_bad_tree_and_names_are_unique() -> None:
+    names = [lint.name for lint in LINTS]
+    assert len(set(names)) == len(names)
+    assert set(names) == {name for name, _, _ in BAD}
+
+
+def test_all_fourteen_of_bootc_are_there() -> None:
+    assert sorted(lint.name for lint in LINTS if lint.origin == "bootc") == [
+        "api-base-directories", "baseimage-composefs", "baseimage-root", "bootc-kargs", "buildah-injected",
+        "etc-usretc", "kernel", "nonempty-boot", "nonempty-run-tmp", "sysusers", "utf8", "var-log",
+        "var-run", "var-tmpfiles",
+    ]  # fmt: skip
+
+
+def test_what_bootc_allows_passes(tree: Path) -> None:
+    put("run/systemd/resolve/stub-resolv.conf", "")(tree)
+    put("boot/EFI/Linux/a.efi")(tree)
+    put("etc/hostname", "")(tree)
+    remove("etc/hostname")(tree)
+    link("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")(tree)
+    put("usr/lib/ostree/prepare-root.conf", "[sysroot]\nreadonly = true\n[root]\ntransient = true\n")(tree)
+    found = {name for name, _ in findings(tree)}
+    assert not found & {"nonempty-run-tmp", "nonempty-boot", "buildah-injected", "baseimage-composefs"}
+
+
+def test_file_capabilities_are_for_known_programs(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ping", "mine"):
+        put(f"usr/bin/{name}")(tree)
+        mode(f"usr/bin/{name}", 0o755)(tree)
+    monkeypatch.setattr(setuid, "has_capabilities", lambda path: True)
+    assert ("setuid", "/usr/bin/mine has file capabilities") in findings(tree)
+    assert not any("ping" in message for _, message in findings(tree))
+
+
+def test_an_empty_machine_id_needs_no_preset(tree: Path) -> None:
+    put("etc/machine-id", "")(tree)
+    remove("usr/lib/systemd/system-preset/20-image.preset")(tree)
+    assert findings(tree) == []
+
+
+def test_an_initramfs_may_have_several_archives(tree: Path) -> None:
+    image = tree / KERNEL / "initramfs.img"
+    plain = image.read_bytes()
+    image.write_bytes(plain + gzip.compress(plain, mtime=0))
+    assert read_archive(image)
+    assert findings(tree) == []

@@ -1,0 +1,189 @@
+"""Manifests: what they mean, and that every mistake is named with its file and line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deb_bootc_compose.manifest import Manifest, load_manifest
+from deb_bootc_compose.manifest.schema import manifest_schema
+from debcore.errors import ConfigError
+
+TOP = """\
+schema: deb-bootc-compose/1
+release: {name: Example, short: Example, version: "13"}
+suite: trixie
+variables: {kernel: "linux-image-cloud-${suite}"}
+include: base.tree.yaml
+builds:
+  - source: agent
+  - {archive: hostname, suffix: "+local1"}
+variants:
+  server:
+    arches: [amd64]
+    ref: example/${suite}/${arch}/server
+    packages: [agent]
+"""
+BASE = """\
+packages: ["${kernel}", systemd]
+packages-amd64: [shim-signed]
+packages-arm64: [u-boot-tools]
+recommends: true
+units: {enable: [ssh.service]}
+add-files:
+  - {from: files/motd, to: /etc/motd}
+"""
+
+
+def load(directory: Path, top: str = TOP, base: str = BASE, **others: str) -> Manifest:
+    for name, text in {"compose": top, "base.tree": base, **others}.items():
+        (directory / f"{name}.yaml").write_text(text)
+    return load_manifest(directory)
+
+
+def test_includes_variables_and_architectures_come_together(tmp_path: Path) -> None:
+    manifest = load(tmp_path)
+    (spec,) = manifest.specs
+    assert spec.variant.packages == ("linux-image-cloud-trixie", "systemd", "agent", "shim-signed")
+    assert spec.variant.ref == "example/trixie/amd64/server"
+    assert spec.variant.recommends is True
+    assert spec.variant.add_files[0].source == str(tmp_path / "files/motd")
+    assert manifest.compose.builds[0].source == str(tmp_path / "agent")
+
+
+def test_every_value_knows_where_it_stands(tmp_path: Path) -> None:
+    origins = load(tmp_path).origins
+    at = "variants.server.amd64"
+    assert origins[f"{at}.packages.0"] == f"{tmp_path}/base.tree.yaml:1"
+    assert origins[f"{at}.packages.2"] == f"{tmp_path}/compose.yaml:13"
+    assert origins[f"{at}.packages.3"] == f"{tmp_path}/base.tree.yaml:2"
+    assert origins["builds.1.archive"] == f"{tmp_path}/compose.yaml:8"
+
+
+def test_the_resolved_manifest_comes_back_from_json(tmp_path: Path) -> None:
+    manifest = load(tmp_path)
+    assert Manifest.from_document(json.loads(json.dumps(manifest.document()))) == manifest
+
+
+def test_a_child_wins_and_reset_replaces(tmp_path: Path) -> None:
+    top = TOP.replace(
+        "    packages: [agent]", "    recommends: false\n    packages: !reset [agent]\n    packages-amd64: !reset []"
+    )
+    variant = load(tmp_path, top).specs[0].variant
+    assert variant.packages == ("agent",)
+    assert variant.recommends is False
+    assert variant.units.enable == ("ssh.service",)
+
+
+def test_conditions_choose_includes(tmp_path: Path) -> None:
+    top = TOP + (
+        "conditional-include:\n"
+        """  - {if: 'suite == "sid"', include: sid.tree.yaml}\n"""
+        """  - {if: ['suite != "sid"', 'short == "Example"'], include: stable.tree.yaml}\n"""
+    )
+    variant = load(tmp_path, top, **{"stable.tree": "packages: [nftables]\n"}).specs[0].variant
+    assert "nftables" in variant.packages
+
+
+def test_a_dollar_can_be_meant(tmp_path: Path) -> None:
+    top = TOP + '    os-release: {MY_VAR: "$${HOME} costs $5"}\n'
+    assert load(tmp_path, top).specs[0].variant.os_release == {"MY_VAR": "${HOME} costs $5"}
+
+
+def test_variables_can_be_set_from_outside(tmp_path: Path) -> None:
+    load(tmp_path)
+    manifest = load_manifest(tmp_path, variables={"kernel": "linux-image-amd64"})
+    assert manifest.specs[0].variant.packages[0] == "linux-image-amd64"
+
+
+#: (what replaces what in compose.yaml, line of the error, words of the message, words of the hint)
+BAD = [
+    ("suite: trixie", "suite: trixie\nsuites: sid", 4, "unknown key 'suites'", "did you mean 'suite'?"),
+    ("suite: trixie", "suite: trixie\nsuite: sid", 4, "stands here twice", "line 3"),
+    ("suite: trixie", "suite: 13", 3, "suite", 'write "13" in quotes'),
+    ('version: "13"', "version: 13", 2, "release.version", 'write "13" in quotes'),
+    ("suite: trixie", "suite: trixie\nsecurity: off", 4, "security", ""),
+    ("suite: trixie", "suite: [trixie", 4, "no valid YAML", ""),
+    ("suite: trixie", "suite: &x trixie", 3, "anchors", "tree.yaml"),
+    ("suite: trixie", "suite: !!python/object:os.system trixie", 3, "unknown tag", ""),
+    ("suite: trixie", "suite: !env trixie", 3, "unknown tag !env", "!reset"),
+    ("suite: trixie", "suite: ../../etc", 3, "suite", ""),
+    ("{suite}/${arch}/server", "{suite}/../server", 12, "no OSTree ref", ""),
+    ("{suite}/${arch}/server", "{suite}/ser ver", 12, "no OSTree ref", ""),
+    ("{suite}/${arch}/server", "{suit}/server", 12, "unknown variable ${suit}", "did you mean ${suite}?"),
+    ("[amd64]", "[x86_64]", 11, "'x86_64' is no architecture", ""),
+    ("[amd64]", "amd64", 10, "arches", "[amd64]"),
+    ("packages: [agent]", "packages: agent", 13, "a list is wanted", "base.tree.yaml:1"),
+    ("packages: [agent]", "packages: [Agent]", 13, "no package name", ""),
+    ("packages: [agent]", "packages: [no]\n    recommends: no", 14, "recommends", ""),
+    ("packages: [agent]", "package: [agent]", 13, "unknown key 'package'", "did you mean 'packages'?"),
+    ("packages: [agent]", "packages-amd46: [agent]", 13, "no architecture", "packages-amd64"),
+    ("packages: [agent]", "lint: {waive: [{rule: kernel}]}", 13, "'lint.waive.0.reason' is missing", ""),
+    ("packages: [agent]", 'add-files: [{from: x, to: "/etc/../../x"}]', 13, "no absolute path", ""),
+    ("packages: [agent]", "units: {enable: [ssh]}", 13, "no unit name", ""),
+    ("packages: [agent]", "outputs: {images: [{type: iso}]}", 13, "outputs.images.0.type", ""),
+    ("  - source: agent", "  - {source: agent, archive: hostname}", 7, "either `source`", ""),
+    ('suffix: "+local1"', "suffix: local", 8, "builds.1.suffix", ""),
+    (', suffix: "+local1"', "", 8, "needs `suffix`", ""),
+    ("include: base.tree.yaml", "include: [base.tree.yaml, base.tree.yaml]", 5, "included twice", ""),
+    ("include: base.tree.yaml", "include: gone.tree.yaml", 5, "does not exist", "looked for"),
+    ("schema: deb-bootc-compose/1", "schema: deb-bootc-compose/9", 1, "schema", ""),
+    ("variables: {kernel:", "variables: {arch: x, kernel:", 4, "given by the manifest itself", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "line", "message", "hint"), BAD, ids=[f"{b[1][:40]}" for b in BAD])
+def test_a_mistake_is_named_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, message: str, hint: str
+) -> None:
+    assert old in TOP
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, TOP.replace(old, new))
+    assert caught.value.where == f"{tmp_path}/compose.yaml:{line}", str(caught.value)
+    assert message in str(caught.value)
+    assert hint in caught.value.hint
+
+
+def test_a_mistake_in_an_include_is_named_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, base=BASE.replace("recommends: true", "recommends: maybe"))
+    assert caught.value.where == f"{tmp_path}/base.tree.yaml:4"
+
+
+def test_a_tree_may_not_say_what_to_compose(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"base\.tree\.yaml:1: 'release' belongs into compose\.yaml"):
+        load(tmp_path, base="release: {name: X}\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- a\n", "just text\n", "a: b\n---\nc: d\n", "\t- x", "x: " + "[" * 60 + "]" * 60]
+)
+def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError):
+        load(tmp_path, text)
+
+
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_bytes(b"schema: \xff\xfe\n")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_manifest(tmp_path)
+
+
+def test_a_missing_manifest_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_manifest(tmp_path)
+    assert "init" in caught.value.hint
+
+
+def test_an_include_cycle_ends(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="included twice"):
+        load(tmp_path, base="include: base.tree.yaml\n")
+
+
+def test_the_schema_names_every_key() -> None:
+    schema = manifest_schema()
+    assert {"schema", "release", "variants", "packages", "add-files", "builds"} <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
+    assert "TreeFile" in schema["$defs"]

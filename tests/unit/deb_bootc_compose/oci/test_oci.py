@@ -1,0 +1,229 @@
+"""tar bytes, layer plans and layouts of small trees."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deb_bootc_compose import gvariant
+from deb_bootc_compose.oci.image import ImageConfig, make_annotations, make_config
+from deb_bootc_compose.oci.importer import map_name, rewrite
+from deb_bootc_compose.oci.plan import Path as Planned
+from deb_bootc_compose.oci.plan import find_bin, find_group, make_plan
+from deb_bootc_compose.oci.tar import END, Member, make_record, write_member
+from deb_bootc_compose.oci.writer import write
+from debcore.errors import Failure
+
+
+def make_tar(*members: tuple[Member, bytes]) -> bytes:
+    sink = io.BytesIO()
+    for member, content in members:
+        write_member(sink, member, io.BytesIO(content))
+    sink.write(END)
+    return sink.getvalue()
+
+
+def member(name: bytes, content: bytes = b"", **more: Any) -> tuple[Member, bytes]:
+    return Member(**{"name": name, "kind": b"0", "mode": 0o644, "size": len(content), **more}), content
+
+
+def test_other_programs_read_our_tar() -> None:
+    long = b"usr/share/" + b"x" * 200
+    data = make_tar(
+        member(b"usr", kind=b"5", mode=0o755),
+        member(b"usr/bin/su", b"ELF", mode=0o4755, uid=0, gid=42),
+        member(long, b"content"),
+        member(b"usr/l", kind=b"2", mode=0o777, target=b"../" + b"y" * 150),
+        member(b"usr/h", kind=b"1", target=b"usr/bin/su"),
+        member("usr/ő".encode(), b"", uid=4_000_000),
+        member(b"usr/bin/ping", b"ELF", xattrs={"security.capability": b"\x01\0\0\x02\n=\xff"}),
+    )
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        found = {info.name: info for info in tar}
+        assert list(found) == ["usr", "usr/bin/su", long.decode(), "usr/l", "usr/h", "usr/ő", "usr/bin/ping"]
+        assert (found["usr/bin/su"].mode, found["usr/bin/su"].gid, found["usr/bin/su"].mtime) == (0o4755, 42, 0)
+        assert found["usr/l"].linkname == "../" + "y" * 150
+        assert found["usr/h"].islnk()
+        assert found["usr/ő"].uid == 4_000_000
+        content = tar.extractfile(found[long.decode()])
+        assert content is not None
+        assert content.read() == b"content"
+        value = found["usr/bin/ping"].pax_headers["SCHILY.xattr.security.capability"]
+        assert value.encode("utf-8", "surrogateescape") == b"\x01\0\0\x02\n=\xff"
+
+
+@pytest.mark.parametrize("size", [1, 90, 91, 92, 93, 94, 95, 96, 989, 990, 991, 992])
+def test_a_pax_record_counts_its_own_length(size: int) -> None:
+    record = make_record("k", b"v" * size)
+    assert int(record.split(b" ")[0]) == len(record)
+
+
+def test_a_file_that_shrinks_is_an_error() -> None:
+    with pytest.raises(EOFError):
+        write_member(io.BytesIO(), Member(name=b"a", kind=b"0", mode=0o644, size=10), io.BytesIO(b"short"))
+
+
+OWNERS = {"usr/bin/big": "big", "usr/bin/a": "a", "usr/bin/b": "b", "usr/lib/python3/x.py": "a"}
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("usr/lib/modules/6.12/vmlinuz", "kernel"),
+        ("usr/lib/modules/6.12/initramfs.img", "initramfs"),
+        ("usr/lib/sysimage/dpkg/status", "database"),
+        ("etc/motd", "etc"),
+        ("usr/bin/a", "source:a"),
+        ("usr/lib/python3/__pycache__/x.cpython-313.pyc", "source:a"),
+        ("usr/share/own", "files"),
+    ],
+)
+def test_paths_belong_to_groups(name: str, group: str) -> None:
+    assert find_group(name, OWNERS) == group
+
+
+def planned(*names: str, size: int = 10) -> list[Planned]:
+    return [Planned(name, size) for name in sorted(names)]
+
+
+def test_large_sources_have_layers_of_their_own_and_the_rest_share_bins() -> None:
+    paths = [Planned("usr/bin/a", 10), Planned("usr/bin/b", 10), Planned("usr/bin/big", 5 << 20), Planned("etc/x", 1)]
+    plan = make_plan(paths, OWNERS)
+    assert plan.single == ("big",)
+    assert plan.assigned["usr/bin/a"] == find_bin("source:a", 16)
+    assert plan.layers[0] == "source:big"
+    assert plan.layers[-1] == "etc"
+
+
+def test_a_new_package_moves_nobody_else() -> None:
+    before = make_plan(planned("usr/bin/a", "usr/bin/b"), OWNERS)
+    after = make_plan(planned("usr/bin/a", "usr/bin/b", "usr/bin/c"), {**OWNERS, "usr/bin/c": "c"})
+    assert {name: after.assigned[name] for name in before.assigned} == dict(before.assigned)
+
+
+def test_a_source_keeps_its_layer_when_it_shrinks() -> None:
+    plan = make_plan(planned("usr/bin/big", "usr/bin/a"), OWNERS, previous=["big", "gone"])
+    assert plan.single == ("big",)
+
+
+def test_there_are_never_too_many_layers() -> None:
+    owners = {f"usr/bin/{i}": f"s{i}" for i in range(300)}
+    plan = make_plan(planned(*owners, "etc/x", size=2 << 20), owners, max_layers=20)
+    assert len(plan.layers) <= 20
+    assert len(make_plan(planned(*owners, size=2 << 20), owners).layers) <= 64
+
+
+def test_all_names_of_a_file_are_in_one_layer() -> None:
+    plan = make_plan([Planned("usr/bin/a", 1, (1, 2)), Planned("usr/bin/big", 1, (1, 2))], OWNERS)
+    assert len(set(plan.assigned.values())) == 1
+
+
+def make_tree(root: Path) -> Path:
+    for name in ("etc", "usr/bin", "usr/share/empty", "var", "run", "usr/lib/modules/1"):
+        (root / name).mkdir(parents=True)
+    (root / "etc/motd").write_text("hello")
+    (root / "usr/bin/a").write_text("A")
+    (root / "usr/bin/a").chmod(0o755)
+    os.link(root / "usr/bin/a", root / "usr/bin/b")
+    (root / "bin").symlink_to("usr/bin")
+    (root / "run/leftover").write_text("x")
+    (root / "usr/lib/modules/1/vmlinuz").write_text("k")
+    return root
+
+
+def write_small(tree: Path, out: Path) -> dict[str, Any]:
+    out.mkdir()
+    return write(
+        config=make_config(ImageConfig(version="1", timestamp=0), "amd64"), annotations={}, tag="t", compression="gzip",
+        max_layers=64, previous={}, tree=str(tree), out=str(out),
+    )  # fmt: skip
+
+
+def test_a_layout_is_whole_and_the_same_each_time(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    made = write_small(tree, tmp_path / "one")
+    for path in tree.rglob("*"):
+        os.utime(path, (1, 1), follow_symlinks=False)
+    assert write_small(tree, tmp_path / "two")["digest"] == made["digest"]
+    blobs = tmp_path / "one/blobs/sha256"
+    assert all(hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name for blob in blobs.iterdir())
+    manifest = json.loads((blobs / made["digest"]).read_bytes())
+    config = json.loads((blobs / made["config"]).read_bytes())
+    plain = [gzip.decompress((blobs / layer["digest"].split(":")[1]).read_bytes()) for layer in manifest["layers"]]
+    assert [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in plain] == config["rootfs"]["diff_ids"]
+    assert len({layer["digest"] for layer in manifest["layers"]}) == len(manifest["layers"])
+    names: list[str] = []
+    for data in plain:
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            infos = list(tar)
+        assert [i.name for i in infos] == sorted(i.name for i in infos)
+        assert all(i.mtime == 0 and not i.uname and not set(i.pax_headers) & {"atime", "ctime"} for i in infos)
+        names += [i.name for i in infos]
+    assert {"bin", "etc/motd", "usr/bin/a", "usr/bin/b", "usr/share/empty", "var", "run"} <= set(names)
+    assert "run/leftover" not in names
+
+
+def test_the_config_says_what_bootc_looks_for() -> None:
+    config = ImageConfig(version="13.1", timestamp=86400, title="Server", labels={"a": "b"})
+    made = make_config(config, "arm64")
+    labels = made["config"]["Labels"]
+    assert labels["containers.bootc"] == "1"
+    assert labels["ostree.bootable"] == "true"
+    assert labels["a"] == "b"
+    assert (made["architecture"], made["variant"], made["created"]) == ("arm64", "v8", "1970-01-02T00:00:00Z")
+    assert make_annotations(config)["org.opencontainers.image.version"] == "13.1"
+    with pytest.raises(Failure, match="no name for the architecture"):
+        make_config(config, "hurd-i386")
+
+
+@pytest.mark.parametrize("label", ["ostree.final-diffid", "ostree.commit"])
+def test_labels_of_encapsulated_images_are_refused(label: str) -> None:
+    with pytest.raises(Failure, match=label):
+        ImageConfig(version="1", timestamp=0, labels={label: "x"})
+
+
+@pytest.mark.parametrize(
+    ("name", "mapped"),
+    [
+        ("./etc/motd", "usr/etc/motd"),
+        ("etc", "usr/etc"),
+        ("usr/bin/a", "usr/bin/a"),
+        ("run", "run"),
+        ("run/lock", None),
+        ("dev/null", None),
+        ("var/lib/x", "var/lib/x"),
+        ("./", None),
+    ],
+)
+def test_the_importer_moves_and_drops_as_bootc_does(name: str, mapped: str | None) -> None:
+    assert map_name(name) == mapped
+
+
+def test_the_importer_refuses_device_nodes() -> None:
+    with pytest.raises(Failure, match="device node"):
+        rewrite(io.BytesIO(make_tar(member(b"usr/null", kind=b"3"))), io.BytesIO())
+
+
+def test_the_importer_keeps_links_and_attributes() -> None:
+    sink = io.BytesIO()
+    capability = {"security.capability": b"\x01\0\xff"}
+    data = make_tar(member(b"etc/a", b"x", xattrs=capability), member(b"etc/b", kind=b"1", target=b"etc/a"))
+    rewrite(io.BytesIO(data), sink)
+    assert sink.getvalue() == make_tar(
+        member(b"usr/etc/a", b"x", xattrs=capability), member(b"usr/etc/b", kind=b"1", target=b"usr/etc/a")
+    )
+
+
+def test_signatures_are_serialised_as_the_specification_says() -> None:
+    """{"ostree.gpgsigs": <[b"abc"]>}, laid out by hand; that ostree reads it, a real commit shows."""
+    assert gvariant.signatures_metadata([b"abc"]) == b"ostree.gpgsigs\0\0abc\x03\0aay\x0f\x19"
+    long = gvariant.signatures_metadata([b"s" * 300])
+    assert long.endswith((15).to_bytes(2, "little") + (len(long) - 2).to_bytes(2, "little"))

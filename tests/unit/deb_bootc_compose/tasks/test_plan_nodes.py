@@ -1,0 +1,108 @@
+"""The graph of a manifest: what needs what, what is left out, what is part of an identity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deb_bootc_compose.compose import Options, start_compose
+from deb_bootc_compose.graph import Node, check_graph
+from deb_bootc_compose.manifest import load_manifest
+from deb_bootc_compose.plan import make_nodes
+from debcore.errors import ConfigError
+
+MANIFEST = """\
+schema: deb-bootc-compose/1
+release: {name: Example, short: Example, version: "13"}
+suite: trixie
+packages: [systemd, ssh]
+builds:
+  - {source: agent}
+  - {archive: hostname, suffix: "+local1"}
+variants:
+  server:
+    arches: [amd64]
+    ref: example/${arch}/server
+    packages: [ssh, agent]
+    add-files: [{from: motd, to: /etc/motd}]
+    outputs: {container: {name: example/server}}
+    lint: {waive: [{rule: bootc-client, reason: updates by OSTree only}]}
+"""
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    (tmp_path / "compose.yaml").write_text(MANIFEST)
+    (tmp_path / "agent/debian").mkdir(parents=True)
+    (tmp_path / "agent/debian/changelog").write_text("agent (1) trixie; urgency=low\n")
+    (tmp_path / "motd").write_text("hello\n")
+    return tmp_path
+
+
+def nodes(manifest: Path, options: Options | None = None) -> dict[str, Node]:
+    loaded = load_manifest(manifest)
+    digests = {str(manifest / "agent"): "a" * 64, str(manifest / "motd"): "b" * 64}
+    return check_graph(make_nodes(loaded, options or Options(), digests))
+
+
+def test_every_task_has_its_inputs(manifest: Path) -> None:
+    made = nodes(manifest)
+    assert made["request"].needs == ("source.agent", "source.hostname")
+    assert made["lock"].needs == ("request",)
+    assert made["tree.server.amd64"].needs == ("lock",)
+    assert set(made["replay.server.amd64"].needs) == {"container.server.amd64", "commit.server.amd64"}
+    assert "boot.server.amd64" in made["publish"].needs, "nothing is published before the gates"
+    assert "metadata" in made["publish"].needs
+
+
+def test_packages_are_asked_once(manifest: Path) -> None:
+    asked = nodes(manifest)["lock"].params["variants"]["server.amd64"]
+    assert asked["packages"] == ["systemd", "ssh", "agent"]
+
+
+def test_no_path_of_this_host_is_part_of_an_identity(manifest: Path) -> None:
+    for node in nodes(manifest).values():
+        assert str(manifest) not in repr(node.params), node.id
+
+
+def test_a_given_lock_needs_no_builds(manifest: Path) -> None:
+    made = nodes(manifest, Options(locked="c" * 64))
+    assert made["lock"].needs == ()
+    assert not [name for name in made if name.startswith(("source", "request"))]
+
+
+def test_what_is_skipped_takes_what_needs_it(manifest: Path) -> None:
+    made = nodes(manifest, Options(skip=("commit",)))
+    assert "replay.server.amd64" not in made
+    assert "image.server.amd64" not in made
+    assert "container.server.amd64" in made["publish"].needs
+
+
+def test_a_compose_can_end_early(manifest: Path) -> None:
+    assert set(nodes(manifest, Options(until="lock"))) == {"source.agent", "source.hostname", "request", "lock"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "message"),
+    [
+        ("{source: agent}", "{source: agnet}", 6, "no source package"),
+        ("{from: motd", "{from: modt", 13, "No such file"),
+        ("rule: bootc-client", "rule: bootc-clint", 15, "there is no lint"),
+    ],
+)
+def test_what_can_be_checked_is_checked_before_anything_is_made(
+    manifest: Path, old: str, new: str, line: int, message: str
+) -> None:
+    (manifest / "compose.yaml").write_text(MANIFEST.replace(old, new))
+    with pytest.raises(ConfigError, match=message) as caught:
+        start_compose(load_manifest(manifest), manifest / "composes", Options())
+    assert caught.value.where == f"{manifest}/compose.yaml:{line}"
+    assert not (manifest / "composes").exists()
+
+
+def test_a_compose_keeps_what_it_began_with(manifest: Path) -> None:
+    compose = start_compose(load_manifest(manifest), manifest / "composes", Options())
+    (manifest / "motd").write_text("changed\n")
+    kept = [path.read_text() for path in (compose.work / "files").iterdir()]
+    assert kept == ["hello\n"]

@@ -1,0 +1,139 @@
+"""dose3's reports, as dose-builddebcheck 7 prints them."""
+
+from __future__ import annotations
+
+from deb_mock.unmet import make_report
+from debcore.job import Unmet, UnmetStep
+from debroot.dose import WHOLE, describe_unmet, make_sources, parse_report, parse_reports
+
+CHAIN = """output-version: 1.2
+native-architecture: amd64
+report:
+ -
+  package: clause-0
+  version: 1
+  architecture: any
+  type: src
+  status: broken
+  reasons:
+   -
+    missing:
+     pkg:
+      package: chain-b
+      version: 1.10
+      architecture: all
+      unsat-dependency: nobody-has:amd64 (>= 2) | nobody-else:amd64
+     depchains:
+      -
+       depchain:
+        -
+         package: clause-0
+         version: 1
+         architecture: any
+         type: src
+         depends: chain-a:amd64
+        -
+         package: chain-a
+         version: 1
+         architecture: all
+         depends: chain-b:amd64
+ -
+  package: build-dependencies
+  version: 1
+  architecture: any
+  type: src
+  status: broken
+  reasons:
+   -
+    missing:
+     pkg:
+      package: unasked
+      version: 1
+      architecture: all
+      unsat-dependency: x
+"""
+CONFLICT = """report:
+ -
+  package: build-dependencies
+  version: 1
+  type: src
+  status: broken
+  reasons:
+   -
+    conflict:
+     pkg1:
+      package: postfix
+      version: 3.7
+      architecture: amd64
+      unsat-conflict: mail-transport-agent:amd64
+     pkg2:
+      package: exim4-daemon-light
+      version: 4.96
+      architecture: amd64
+     depchain1:
+      -
+       depchain:
+        -
+         package: build-dependencies
+         version: 1
+         type: src
+         depends: postfix:amd64
+     depchain2:
+      -
+       depchain:
+        -
+         package: build-dependencies
+         version: 1
+         type: src
+         depends: exim4-daemon-light:amd64
+"""
+
+
+def test_a_chain_is_read_and_told() -> None:
+    (unmet,) = parse_report(CHAIN, arch="amd64")
+    steps = (UnmetStep(package=WHOLE, depends="chain-a"), UnmetStep(package="chain-a 1", depends="chain-b"))
+    clause = "nobody-has (>= 2) | nobody-else"
+    assert unmet == Unmet(kind="missing", package="chain-b 1.10", clause=clause, chain=steps)
+    assert list(describe_unmet(unmet)) == [
+        f"chain-b 1.10 needs {clause}, which no package is or provides",
+        "  build-dependencies needs chain-a → chain-a 1 needs chain-b",
+    ]
+
+
+def test_a_conflict_is_read_and_told() -> None:
+    (unmet,) = parse_report(CONFLICT, arch="amd64")
+    assert (unmet.kind, unmet.package, unmet.other) == ("conflict", "postfix 3.7", "exim4-daemon-light 4.96")
+    first = next(iter(describe_unmet(unmet)))
+    assert first == "postfix 3.7 conflicts with mail-transport-agent, which exim4-daemon-light 4.96 is or provides"
+
+
+def test_no_reason_where_dose_finds_packages() -> None:
+    assert parse_report("output-version: 1.2\nreport:\n \nbroken-packages: 0\n", arch="amd64") == ()
+
+
+def test_each_clause_is_asked_about_by_itself_too() -> None:
+    text = make_sources("a (>= 1) | b, c", "d")
+    assert text.count("Package: clause-") == 2
+    assert "Build-Depends: a (>= 1) | b\n" in text
+    assert "Build-Depends: a (>= 1) | b, c\nBuild-Conflicts: d\n" in text
+
+
+def test_apts_words_remain_where_dose_finds_nothing() -> None:
+    apt = "The following packages have unmet dependencies:\n x : Depends: y but it is not going to be installed\nE: z"
+    report = make_report(apt, (), hint="h")
+    assert report.message == "x : Depends: y but it is not going to be installed"
+    assert (report.kind, report.unmet, report.excerpt[-1]) == ("dependency", (), "E: z")
+
+
+def test_reports_of_several_sources_are_told_apart() -> None:
+    text = CHAIN.replace("package: clause-0", "package: clause-0.7").replace(
+        "package: build-dependencies", "package: build-dependencies.7"
+    )
+    text += CONFLICT.removeprefix("report:\n").replace("package: build-dependencies", "package: build-dependencies.12")
+    found = parse_reports(text, arch="amd64")
+    kinds = {of: [one.kind for one in reasons] for of, reasons in found.items()}
+    assert kinds == {"7": ["missing"], "12": ["conflict"]}
+    assert found["7"] == parse_report(CHAIN, arch="amd64")
+    assert found["12"] == parse_report(CONFLICT, arch="amd64")
+    names = [line for line in make_sources("a, b", "", of="3").splitlines() if line.startswith("Package")]
+    assert names == ["Package: clause-0.3", "Package: clause-1.3", "Package: build-dependencies.3"]
