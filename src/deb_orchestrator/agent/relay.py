@@ -1,11 +1,13 @@
 """The hub's archive on loopback: what resolves build-dependencies on this host needs no trust in the hub's authority.
 
-apt checks signatures itself; the relay only carries bytes over the agent's own verified TLS connection.
+apt checks signatures itself; the relay only carries bytes over the agent's own verified TLS connection. It asks as
+the agent, who reads private suites: so that no other user of this host does, all but an unguessable path is 404.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,16 +26,18 @@ MAX_FILE = 4 * 2**30  #: bytes
 @contextmanager
 def relaying(http: Http) -> Iterator[str]:
     """Yields the base URL (without /apt) that stands for the hub's while the block runs."""
+    secret = secrets.token_hex(16)  # no "_", which apt writes otherwise in names of its lists
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            if not self.path.startswith("/apt/") or ".." in unquote(self.path).split("/"):
+            path = find_path(secret, self.path)
+            if path is None:
                 self._answer(404)
                 return
             try:
-                with http.stream("GET", self.path, timeout=120) as chunks:
+                with http.stream("GET", path, timeout=120) as chunks:
                     self.send_response(200)
                     self.send_header("Transfer-Encoding", "chunked")
                     self.end_headers()
@@ -44,11 +48,11 @@ def relaying(http: Http) -> Iterator[str]:
             except HttpFailure as failure:
                 self._answer(failure.code)
             except (Failure, OSError) as failure:
-                log.warning("apt relay: %s: %s", self.path, failure)
+                log.warning("apt relay: %s: %s", path, failure)
                 self.close_connection = True
 
         def log_message(self, format: str, *args: Any) -> None:
-            log.debug(format, *args)
+            log.debug("apt relay: %s", (format % args).replace(secret, "…"))
 
         def _answer(self, code: int) -> None:
             self.send_response(code)
@@ -60,8 +64,15 @@ def relaying(http: Http) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, name="apt-relay", daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http://127.0.0.1:{server.server_address[1]}/{secret}"
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def find_path(secret: str, path: str) -> str | None:
+    """What is to be asked of the hub, if *path* begins with the *secret* and stays in the archive."""
+    _, first, rest = [*path.split("/", 2), "", ""][:3]
+    known = secrets.compare_digest(first.encode(errors="replace"), secret.encode())
+    return f"/{rest}" if known and rest.startswith("apt/") and ".." not in unquote(rest).split("/") else None
