@@ -98,12 +98,17 @@ def check_parents(db: Connection, name: str, parents: Sequence[str]) -> None:
 
 
 def check_privacy(db: Connection, name: str, private: bool) -> None:
-    """Before *name* becomes private, or public again. Errors: Conflict, as `check_parents`."""
-    known, parents = list_private(db), load_parents(db)
+    """Before *name*, and its companion with it, becomes private or public. Errors: Conflict, as `check_parents`."""
+    both, parents = (name, debug_suite(name)), load_parents(db)
     if private:
-        if public := [one for one in find_heirs(parents, name) if not is_private(one, known)]:
+        known = list_private(db) | {name}
+        heirs = sorted({heir for one in both for heir in find_heirs(parents, one)})
+        if public := [one for one in heirs if not is_private(one, known)]:
             raise Conflict(f"public suites inherit from {name}: {', '.join(public)}", hint="make them private first")
-    elif closed := [one for one in find_order(parents, name)[1:] if is_private(one, known)]:
+        return
+    known = list_private(db) - {name}
+    above = sorted({one for own in both for one in find_order(parents, own)})
+    if closed := [one for one in above if is_private(one, known)]:
         raise Conflict(f"{name} inherits from private suites: {', '.join(closed)}", hint="make them public first")
 
 
@@ -122,18 +127,23 @@ def may_fetch(db: Connection, caller: Caller, path: str) -> bool:
     return any(not is_private(name, private) for name in holders) or _may_fetch_of(db, caller, holders, pool=True)
 
 
+def find_credential(db: Connection, password: str) -> str | None:
+    """The suite that an apt with *password* may read, should it be one that is known and has not expired."""
+    if not password:
+        return None
+    mine = sa.select(apt_credential.c.suite).where(
+        apt_credential.c.secret_hash == hash_token(password), apt_credential.c.expires_at > now(db)
+    )
+    return db.execute(mine).scalar_one_or_none()
+
+
 def _may_fetch_of(db: Connection, caller: Caller, names: set[str], *, pool: bool = False) -> bool:
     """Of one of *names*; of the *pool*, also what a suite inherits that the caller may read."""
     if caller.who is not None and (
         caller.who.scope != "client" or any(_has_role(db, caller.who, name, ("reader", "manager")) for name in names)
     ):
         return True
-    if not caller.password:
-        return False
-    mine = sa.select(apt_credential.c.suite).where(
-        apt_credential.c.secret_hash == hash_token(caller.password), apt_credential.c.expires_at > now(db)
-    )
-    suite = db.execute(mine).scalar_one_or_none()
+    suite = find_credential(db, caller.password)
     if suite is None:
         return False
     known = {suite, debug_suite(suite)}

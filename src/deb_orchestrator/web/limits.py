@@ -1,7 +1,7 @@
 """How often one caller may call: the only place that says it. Too much is answered with 429 and Retry-After.
 
-Each hub counts for itself. Who has shown a good token or session is counted by it; all others, and all who guess, by
-their address. Files of the archive are not counted, but what was refused of them is.
+Each hub counts for itself. Who has shown a token or session that the authentication accepted is counted by it; all
+others, and all who guess, by their address. Files of the archive are not counted, but what was refused of them is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deb_orchestrator.web.api.context import COOKIE, problem
+from deb_orchestrator.web.api.context import ACCEPTED, COOKIE, problem
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class RateLimit:
         self._app = app
         self._known, self._strangers = Buckets(KNOWN, clock), Buckets(STRANGER, clock)
         self._refused = Buckets(REFUSED, clock)
-        self._good: OrderedDict[str, None] = OrderedDict()  # hashes of what was accepted
+        self._good: OrderedDict[str, str] = OrderedDict()  # what was shown → what was accepted of it; both are hashes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -72,8 +72,8 @@ class RateLimit:
             return
         address = (scope.get("client") or ("unknown",))[0]
         shown = find_shown(dict(scope["headers"]))
-        known = shown is not None and shown in self._good
-        wait = self._ask(scope["path"], address, shown if known else None)
+        known = None if shown is None else self._good.get(shown)
+        wait = self._ask(scope["path"], address, known)
         if wait > 0:
             answer = problem(429, "too many calls", "wait as long as Retry-After says (seconds)")
             answer.headers["Retry-After"] = str(math.ceil(wait))
@@ -82,7 +82,7 @@ class RateLimit:
 
         async def note(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._note(message["status"], address, shown, known=known)
+                self._note(message["status"], address, shown, known=known is not None, accepted=scope.get(ACCEPTED))
             await send(message)
 
         await self._app(scope, receive, note)
@@ -99,14 +99,15 @@ class RateLimit:
             buckets.take(name)
         return wait
 
-    def _note(self, status: int, address: str, shown: str | None, *, known: bool) -> None:
+    def _note(self, status: int, address: str, shown: str | None, *, known: bool, accepted: str | None) -> None:
+        """*accepted*: what the authentication let in. An answer alone says nothing: some pages are open to all."""
         if status == 401:
             if shown is not None:
                 self._good.pop(shown, None)
             if not known:
                 self._refused.take(address)
-        elif shown is not None and status < 400:
-            self._good[shown] = None
+        elif shown is not None and accepted is not None:
+            self._good[shown] = accepted
             self._good.move_to_end(shown)
             while len(self._good) > REMEMBERED:
                 self._good.popitem(last=False)

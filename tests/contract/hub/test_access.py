@@ -107,6 +107,23 @@ def test_a_file_is_open_if_a_public_suite_has_it_and_heirs_read_what_they_inheri
     assert may_fetch(farm, dsc)
 
 
+def test_heirs_of_the_debug_companion_count_too(farm: Farm) -> None:
+    build(farm)
+    make_suite(farm, f"{SUITE}-debug")
+    make_suite(farm, "symbols", f"{SUITE}-debug")
+    with pytest.raises(Conflict, match="public suites inherit from trixie-local: symbols"):
+        set_private(farm)
+    suites.set_parents(farm.hub, ADMIN, "symbols", [])
+    set_private(farm)
+    make_suite(farm, "hidden")
+    set_private(farm, "hidden")
+    suites.set_parents(farm.hub, ADMIN, f"{SUITE}-debug", ["hidden"])
+    with pytest.raises(Conflict, match="trixie-local inherits from private suites: hidden"):
+        set_private(farm, private=False)
+    suites.set_parents(farm.hub, ADMIN, f"{SUITE}-debug", [])
+    set_private(farm, private=False)
+
+
 def test_over_http_a_private_suite_is_not_there_for_strangers(farm: Farm) -> None:
     build(farm)
     set_private(farm)

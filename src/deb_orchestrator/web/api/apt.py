@@ -8,7 +8,7 @@ from fastapi.responses import FileResponse, Response
 from deb_orchestrator.services import access
 from deb_orchestrator.services.hub import NotFound
 from deb_orchestrator.services.publish import find_apt_file
-from deb_orchestrator.web.api.context import HubDep, find_apt_caller
+from deb_orchestrator.web.api.context import HubDep, find_apt_caller, mark_accepted
 
 router = APIRouter()
 
@@ -18,7 +18,10 @@ router = APIRouter()
 def get_file(hub: HubDep, path: str, request: Request) -> Response:
     with hub.db.read() as db:
         private = access.list_private(db)
-        if private and not access.may_fetch(db, find_apt_caller(request), path):
+        caller = find_apt_caller(request) if private else access.Caller()
+        if access.find_credential(db, caller.password) is not None:
+            mark_accepted(request, caller.password)
+        if private and not access.may_fetch(db, caller, path):
             headers = {"WWW-Authenticate": 'Basic realm="deb-orchestrator"', "Cache-Control": "no-store"}
             return Response("this suite is private\n", status_code=401, media_type="text/plain", headers=headers)
     found = find_apt_file(hub.db, hub.blobs, path)

@@ -24,6 +24,8 @@ from debcore.hub.model import Scope
 log = logging.getLogger(__name__)
 
 COOKIE = "debootc_session"
+#: In the ASGI scope: a hash of the secret by which a call was let in. Only what checks secrets sets it.
+ACCEPTED = "deb_orchestrator.accepted"
 
 #: The first class that fits decides.
 _STATUSES: tuple[tuple[type[Failure], int], ...] = (
@@ -48,16 +50,24 @@ def find_parking(request: Request) -> Parking:
     return cast(Parking, request.app.state.parking)
 
 
+def mark_accepted(request: Request, secret: str) -> None:
+    """Say that *secret* is a good one; the limits of calls tell those who are known by it."""
+    request.scope[ACCEPTED] = people.hash_token(secret)
+
+
 def find_caller(request: Request) -> Principal:
     """By bearer token; a browser's session only for calls that change nothing. Errors: LoginNeeded, Denied."""
     hub = find_hub(request)
     kind, _, secret = request.headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer" and secret:
-        return people.find_principal(hub, secret.strip())
+    if kind.lower() == "bearer" and (secret := secret.strip()):
+        who = people.find_principal(hub, secret)
+        mark_accepted(request, secret)
+        return who
     cookie = request.cookies.get(COOKIE)
     if cookie and request.method in ("GET", "HEAD"):
         found = people.find_session(hub, cookie)
         if found is not None:
+            mark_accepted(request, cookie)
             return found
     raise LoginNeeded("who are you?", hint="send a token: Authorization: Bearer …")
 

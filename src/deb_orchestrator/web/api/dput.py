@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from deb_orchestrator.services import dput
 from deb_orchestrator.services.hub import Hub
-from deb_orchestrator.web.api.context import HubDep, find_password, status_of
+from deb_orchestrator.web.api.context import HubDep, find_password, mark_accepted, status_of
 from deb_orchestrator.web.saying import REASON, make_reason
 from debcore.errors import Failure
 from debcore.path import check_file_name
@@ -47,6 +47,7 @@ async def _put(hub: Hub, request: Request, secret: str, target: str, name: str) 
 async def _take(hub: Hub, request: Request, secret: str, target: str, name: str) -> PlainTextResponse:
     check_file_name(name, where="the path")
     uploader = await asyncio.to_thread(dput.check_door, hub, secret, target)
+    mark_accepted(request, secret)
     if name.endswith(".changes"):
         data = await _read(request, dput.MAX_CHANGES)
         taken = await asyncio.to_thread(dput.take_changes, hub, secret, target, name, data)

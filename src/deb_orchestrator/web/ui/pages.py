@@ -16,12 +16,12 @@ from deb_orchestrator.services.checks import find_check_log
 from deb_orchestrator.services.hub import Conflict, Denied, Hub, LoginNeeded, NotFound, Principal
 from deb_orchestrator.services.requests import cancel_build
 from deb_orchestrator.services.why import explain_build
+from deb_orchestrator.web.api.context import COOKIE, mark_accepted
 from deb_orchestrator.web.ui.render import HEADERS, HERE, page
 from debcore.errors import Failure
 from debcore.hub.model import Event
 from debcore.hub.snippet import apt_snippet
 
-COOKIE = "debootc_session"
 LOG_SHOWN = 256 * 1024  #: bytes of a log that a page starts with
 LOG_STEP = 1024 * 1024  #: bytes of a log in one answer
 STATUSES = {NotFound: 404, Denied: 403, Conflict: 409}
@@ -47,9 +47,11 @@ class Page(APIRoute):
 
 def visitor(request: Request) -> Principal:
     """Who is logged in. Errors: LoginNeeded."""
-    found = people.find_session(request.app.state.hub, request.cookies.get(COOKIE, ""))
+    secret = request.cookies.get(COOKIE, "")
+    found = people.find_session(request.app.state.hub, secret)
     if found is None:
         raise LoginNeeded("These pages are for people who are logged in.")
+    mark_accepted(request, secret)
     return found
 
 

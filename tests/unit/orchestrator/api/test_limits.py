@@ -8,9 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
+from deb_orchestrator.services import people
 from deb_orchestrator.web import limits
+from deb_orchestrator.web.api.app import make_app
+from deb_orchestrator.web.api.context import ACCEPTED, COOKIE
 from deb_orchestrator.web.limits import Buckets, Rate, RateLimit, find_shown
-from tests.unit.orchestrator.services.farm import Farm
+from debcore.hub.model import PREFIX, TokenAsk
+from tests.unit.orchestrator.services.farm import ADMIN, Farm
 
 
 class Clock:
@@ -21,8 +25,10 @@ class Clock:
 
 
 async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-    """Knows one token."""
-    good = dict(scope["headers"]).get(b"authorization") == b"Bearer good"
+    """Knows one token, however it is written."""
+    good = dict(scope["headers"]).get(b"authorization", b"").lower() == b"bearer good"
+    if good:
+        scope[ACCEPTED] = "good"
     await send({"type": "http.response.start", "status": 200 if good else 401, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 
@@ -92,6 +98,14 @@ def test_files_of_the_archive_are_not_counted(clock: Clock, monkeypatch: pytest.
     assert {call(client, path="/api/v1/health") for _ in range(10)} == {200, 429}
 
 
+def test_one_token_written_in_many_ways_is_one_caller(clock: Clock) -> None:
+    client = TestClient(RateLimit(guarded, clock=clock))
+    words = ("Bearer", "bearer", "BEARER", "bEarer", "beArer")
+    assert [client.get("/", headers={"Authorization": f"{word} good"}).status_code for word in words] == [200] * 5
+    statuses = [client.get("/", headers={"Authorization": f"{word} good"}).status_code for word in words * 2]
+    assert statuses == [200] * 5 + [429] * 5
+
+
 def test_what_a_caller_shows_is_a_token_a_password_or_a_session() -> None:
     password = b"Basic " + base64.b64encode(b"web:secret")
     assert find_shown({}) is None
@@ -105,3 +119,34 @@ def test_the_hub_has_it_around_everything(farm: Farm, anybody: TestClient, monke
     statuses = [anybody.get("/api/v1/builds", headers={"Authorization": f"Bearer {n}"}).status_code for n in range(70)]
     assert statuses[:60] == [401] * 60
     assert 429 in statuses[60:]
+
+
+@pytest.mark.parametrize(
+    "shown", [{"Authorization": "Bearer bogus"}, {"Authorization": "Basic Ym9ndXM6Ym9ndXM="}, {"Cookie": f"{COOKIE}=x"}]
+)
+def test_a_bogus_secret_on_a_page_that_is_open_to_all_stays_a_strangers(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, shown: dict[str, str]
+) -> None:
+    monkeypatch.setattr(limits, "STRANGER", Rate(per_s=0.001, burst=5))
+    app = TestClient(make_app(farm.hub), base_url="http://127.0.0.1")
+    paths = [f"{PREFIX}/health", f"{PREFIX}/schemas/events", "/apt/keys/x.asc", "/login/x", f"{PREFIX}/health"]
+    statuses = [app.get(path, headers=shown).status_code for path in [*paths, *paths]]
+    assert statuses[:5] == [200, 200, 404, 200, 200]
+    assert statuses.count(429) == 3, "files of the archive are not counted, all else is"
+
+
+def test_who_was_let_in_is_known(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "STRANGER", Rate(per_s=0.001, burst=4))
+    app = TestClient(make_app(farm.hub), base_url="http://127.0.0.1")
+    secret = people.make_token(farm.hub, ADMIN, TokenAsk(name="x", scope="client")).secret
+    link, _ = people.make_login_link(farm.hub, ADMIN)
+    session = {"Cookie": f"{COOKIE}={people.use_login_link(farm.hub, link)}"}
+    bearer = {"Authorization": f"Bearer {secret}"}
+    assert app.get(f"{PREFIX}/builds", headers=bearer).status_code == 200
+    assert app.get("/builds", headers=session).status_code == 200
+    assert {app.get(f"{PREFIX}/health").status_code for _ in range(5)} == {200, 429}
+    for _ in range(5):
+        assert app.get(f"{PREFIX}/builds", headers=bearer).status_code == 200
+        assert app.get("/builds", headers=session).status_code == 200
+    refused = app.get("/builds", headers={**session, "Authorization": "Bearer bogus"})
+    assert refused.status_code == 429, "shown beside something bogus it is another caller at first"
