@@ -102,7 +102,7 @@ class PostgresWake:
 
     def close(self) -> None:
         self._stopping.set()
-        self._gathered.put(ALL)  # wakes the sender
+        self._gathered.put(ALL)  # wakes the sender, which wakes the listener
         for thread in self._threads:
             thread.join(timeout=5)
         self._local.close()
@@ -135,12 +135,15 @@ class PostgresWake:
             while not self._stopping.is_set():
                 for notification in connection.notifies(timeout=0.5):
                     self._local.send(frozenset(notification.payload.split()))
+                    if self._stopping.is_set():  # close() sent this one
+                        break
         finally:
             self.listening.clear()
 
 
 def make_wake(database: Database) -> Wake:
-    """The port that fits *database*, already hearing its commits."""
+    """The port that fits *database*, already hearing its commits; it is closed with it."""
     wake: Wake = PostgresWake(database.url) if database.dialect == "postgresql" else InprocWake()
     database.on_commit(wake.send)
+    database.on_close(wake.close)
     return wake

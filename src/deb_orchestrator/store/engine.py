@@ -39,6 +39,7 @@ class Database:
         self.write_engine = write_engine
         self._lock = lock
         self._listeners: list[Listener] = []
+        self._closers: list[Callable[[], None]] = []
 
     @property
     def dialect(self) -> str:
@@ -77,8 +78,14 @@ class Database:
         """Call *listener* (in the committing thread; it must not block) after each commit that hinted at something."""
         self._listeners.append(listener)
 
+    def on_close(self, closer: Callable[[], None]) -> None:
+        """Call *closer* when this database is closed: it ends what holds connections of its own."""
+        self._closers.append(closer)
+
     def close(self) -> None:
         """Close all connections and give up the lock."""
+        while self._closers:
+            self._closers.pop()()
         self.read_engine.dispose()
         self.write_engine.dispose()
         if self._lock is not None:

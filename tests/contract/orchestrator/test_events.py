@@ -9,9 +9,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
+from sqlalchemy import make_url
+
 from deb_orchestrator.dispatch.events import Event, NewEvent, append_events, last_event, read_events
-from deb_orchestrator.dispatch.wake import ALL, Wake, make_wake
+from deb_orchestrator.dispatch.wake import ALL, PostgresWake, Wake, make_wake
 from deb_orchestrator.store.engine import Database, hint, open_database
+from tests.contract.orchestrator.postgres import Server
 from tests.contract.orchestrator.world import World
 
 WRITERS = 8
@@ -179,3 +183,21 @@ def check_hint(database: Database, wake: Wake, heard: list[str], topic: str) -> 
         return topic in heard
 
     wait_for(is_heard)
+
+
+def test_a_closed_database_leaves_no_connection_at_the_server(postgres: Server) -> None:
+    url = postgres.make_database()
+    with open_database(url) as database:
+        wake = make_wake(database)
+        assert isinstance(wake, PostgresWake)
+        wait_for(wake.listening.is_set)
+        assert count_connections(postgres, url) > 0
+    wait_for(lambda: count_connections(postgres, url) == 0)
+
+
+def count_connections(server: Server, url: str) -> int:
+    with psycopg.connect(server.url("postgres")) as connection:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+        row = connection.execute(asked, [make_url(url).database]).fetchone()
+    assert row is not None
+    return int(row[0])
