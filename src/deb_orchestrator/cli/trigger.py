@@ -126,11 +126,11 @@ def find_head(url: str, branch: str) -> str:
 
 
 def submit(client: DoorClient, due: Trigger, head: str, packer: Packer) -> str:
-    """The request that the commit becomes."""
+    """The request that the commit *head* becomes. It is packed by its hash: the branch may move meanwhile."""
     target = client.target(due.target)
     suffix = f"+git{datetime.now(UTC):%Y%m%d%H%M%S}.{head[:7]}"
     with tempfile.TemporaryDirectory(prefix="trigger-") as out:
-        dsc = packer(f"{due.url}#{due.branch}", target, Path(out), suffix)
+        dsc = packer(f"{due.url}#{head}", target, Path(out), suffix)
         return client.submit(target.name, [dsc]).id
 
 

@@ -6,7 +6,7 @@ import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Row, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 
 from deb_orchestrator.services.hub import Conflict, Hub, LoginNeeded, NotFound, Principal, log_audit
 from deb_orchestrator.services.people import hash_token
@@ -19,6 +19,10 @@ from debcore.hub.doors import Looked, Trigger, TriggerAsk
 
 #: Hinted at when a repository's host has called.
 TOPIC = "trigger"
+#: Seconds after which a look that went wrong, or was never ended, is tried again.
+RETRY_S = 3600
+#: While a runner looks; it stays if the runner dies.
+LOOKING = "a runner looks at it"
 
 
 def add_trigger(hub: Hub, who: Principal, ask: TriggerAsk) -> Trigger:
@@ -75,26 +79,28 @@ def call(hub: Hub, secret: str) -> None:
 
 
 def list_due(hub: Hub) -> list[Trigger]:
-    """Those that nobody has looked at since they were called, or for as long as they are to be polled."""
+    """Those that nobody has looked at since they were called, that are to be polled, or that are to be tried again."""
     with hub.db.read() as db:
-        called = trigger.c.asked_at > trigger.c.looked_at
-        polled = trigger.c.looked_at + trigger.c.poll_s * 1000 <= now(db)
-        query = select(trigger).where(or_(trigger.c.looked_at.is_(None), called, polled)).order_by(trigger.c.name)
+        query = select(trigger).where(_is_due(now(db))).order_by(trigger.c.name)
         return [_read(row) for row in db.execute(query)]
 
 
 def take_look(hub: Hub, name: str) -> bool:
     """Before a runner looks: True if it is still due, and then this runner's to look at. Errors: NotFound."""
     with hub.db.write() as db:
-        row = db.execute(select(trigger).where(trigger.c.name == name).with_for_update()).one_or_none()
-        if row is None:
+        if db.execute(select(trigger.c.name).where(trigger.c.name == name).with_for_update()).first() is None:
             raise _unknown(name)
         time = now(db)
-        called = row.looked_at is None or (row.asked_at is not None and row.asked_at > row.looked_at)
-        if not called and (row.poll_s is None or row.looked_at + row.poll_s * 1000 > time):
-            return False
-        db.execute(update(trigger).where(trigger.c.name == name).values(looked_at=time))
-        return True
+        mine = update(trigger).where(trigger.c.name == name, _is_due(time)).values(looked_at=time, error=LOOKING)
+        return db.execute(mine.returning(trigger.c.name)).first() is not None
+
+
+def _is_due(time: int) -> ColumnElement[bool]:
+    """*time* in milliseconds."""
+    called = trigger.c.asked_at > trigger.c.looked_at
+    polled = trigger.c.looked_at + trigger.c.poll_s * 1000 <= time
+    again = (trigger.c.error != "") & (trigger.c.looked_at + RETRY_S * 1000 <= time)
+    return or_(trigger.c.looked_at.is_(None), called, polled, again)
 
 
 def keep_look(hub: Hub, who: Principal, name: str, looked: Looked) -> Trigger:

@@ -51,7 +51,9 @@ def commit(place: Path) -> str:
 
 def pack(url: str, target: Target, out: Path, suffix: str) -> Path:
     """Stands for deb-mock: a source of the suffix' own version."""
-    assert url.endswith("#debian/latest")
+    head = url.rpartition("#")[2]
+    assert len(head) == 40, "a commit, and no branch that may move"
+    assert suffix.endswith(f".{head[:7]}")
     assert target.name == SUITE
     version = f"1.0{suffix}"
     tarball = suffix.encode()
@@ -122,6 +124,47 @@ def test_what_goes_wrong_is_shown_and_tried_again(farm: Farm, client: DoorClient
     client.remove_trigger("hello")
     with pytest.raises(NotFound):
         triggers.take_look(farm.hub, "hello")
+
+
+def test_a_look_that_came_to_nothing_is_tried_again(farm: Farm, client: DoorClient, repository: Path) -> None:
+    """Also of a trigger that is not polled, whether its runner failed or died."""
+    client.add_trigger(TriggerAsk(name="hello", url=f"file://{repository}", target=SUITE))
+
+    def pass_time(seconds: int) -> None:
+        with farm.hub.db.write() as db:
+            db.execute(sa.update(trigger).values(looked_at=trigger.c.looked_at - seconds * 1000))
+            db.execute(sa.update(trigger).values(asked_at=trigger.c.asked_at - seconds * 1000))
+
+    assert client.take_look("hello"), "and the runner dies"
+    assert client.triggers()[0].error == triggers.LOOKING
+    assert not client.take_look("hello")
+    pass_time(triggers.RETRY_S - 60)
+    assert due(farm) == []
+    pass_time(60)
+    assert due(farm) == ["hello"]
+    look(client, client.due_triggers()[0], fail)
+    assert client.triggers()[0].error == "debian/changelog is missing"
+    assert due(farm) == []
+    pass_time(triggers.RETRY_S)
+    assert due(farm) == ["hello"]
+    look(client, client.due_triggers()[0], pack)
+    pass_time(10 * triggers.RETRY_S)
+    assert due(farm) == [], "nothing went wrong, and nobody called"
+
+
+def test_what_is_packed_is_the_commit_that_was_seen(farm: Farm, client: DoorClient, repository: Path) -> None:
+    seen = run(["git", "-C", repository, "rev-parse", "HEAD"]).text.strip()
+    client.add_trigger(TriggerAsk(name="hello", url=f"file://{repository}", target=SUITE))
+    asked: list[str] = []
+
+    def pack_late(url: str, target: Target, out: Path, suffix: str) -> Path:
+        commit(repository)  # the branch moves before it is cloned
+        asked.append(url)
+        return pack(url, target, out, suffix)
+
+    looked = look(client, client.due_triggers()[0], pack_late)
+    assert looked is not None
+    assert (looked.head, asked) == (seen, [f"file://{repository}#{seen}"])
 
 
 def test_a_branch_is_found_by_its_whole_name(repository: Path) -> None:
