@@ -25,7 +25,7 @@ from deb_orchestrator.store.engine import open_database
 from deb_orchestrator.store.migrate import migrate
 from deb_orchestrator.web.api.app import make_app
 from deb_orchestrator.web.saying import SayingProtocol
-from debcore.blobs import BlobStore
+from debcore.blobs import BlobStore, Objects
 from debcore.errors import Failure, HostFailed
 from debcore.hub.credential import Credential, load_token, write_credential
 from debcore.hub.model import TokenAsk
@@ -74,15 +74,20 @@ def check_listen(listen: Listen) -> None:
 class HubServer:
     """Start it, then stop it. One per process."""
 
-    def __init__(self, state: Path, listen: Listen, *, database: str | None = None, blobs: Path | None = None) -> None:
+    def __init__(
+        self, state: Path, listen: Listen, *, database: str | None = None, blobs: Path | None = None,
+        objects: Objects | None = None,
+    ) -> None:  # fmt: skip
         """*blobs*: where the content is, shared by all hubs of a farm; default: in *state*.
+
+        *objects*: where it is instead; uploads that are not whole stay in *blobs*.
 
         Errors: Failure if the state is another hub's, the address is taken, or TLS is missing where it is needed."""
         check_listen(listen)
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._socket = _bind(listen)
         self.url = listen.url or _find_url(listen.scheme, *self._socket.getsockname()[:2])
-        self.hub = _open_hub(state, database, blobs or state / "blobs")
+        self.hub = _open_hub(state, database, blobs or state / "blobs", objects)
         self._app = make_app(self.hub, secure=listen.scheme == "https")
         self._server = uvicorn.Server(_configure(self._app, listen))
         self._stop = threading.Event()
@@ -163,11 +168,11 @@ class HubServer:
         thread.start()
 
 
-def _open_hub(state: Path, database: str | None, place: Path) -> Hub:
+def _open_hub(state: Path, database: str | None, place: Path, objects: Objects | None) -> Hub:
     db = open_database(database or state / "hub.sqlite")
     try:
         migrate(db)
-        blobs = BlobStore(place)
+        blobs = BlobStore(place, objects)
     except BaseException:
         db.close()
         raise

@@ -1,7 +1,8 @@
 """Content-addressed files: a blob is named by the SHA-256 of its bytes, appears whole and durable, and never changes.
 
-Layout: ROOT/ab/cdef… (mode 0444) and ROOT/incoming/ for what is being written. Names say nothing about access:
-who may read a blob, and what holds it, is the caller's affair.
+The bytes are kept by an adapter of the port `Objects`: files of a directory (debcore.blobs_files) or an S3 bucket
+(debcore.blobs_s3). What is being written is in ROOT/incoming/, on a disk of ours, until its hash is known. Names say
+nothing about access: who may read a blob, and what holds it, is the caller's affair.
 """
 
 from __future__ import annotations
@@ -12,22 +13,50 @@ import re
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from debcore.errors import Failure, HostFailed
-from debcore.path import sync_directory
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_CHUNK = 1024 * 1024
+CHUNK = 1024 * 1024  #: bytes read at once
 
 
 @dataclass(frozen=True)
 class Blob:
     sha256: str
     size: int  #: bytes
+
+
+class StoreAway(HostFailed):
+    """The place of the bytes cannot be reached now. Nothing is lost: the same call works later."""
+
+
+class Objects(Protocol):
+    """Where the bytes of blobs are. Names are SHA-256 that the caller has checked. Errors: StoreAway, anywhere."""
+
+    def local(self, name: str) -> Path | None:
+        """The file that has or would have the bytes; None where there are no files."""
+
+    def size(self, name: str) -> int | None:
+        """Bytes of the object; None if there is none."""
+
+    def keep(self, file: Path, blob: Blob) -> None:
+        """Take the synced *file* in, whole and durable when this returns. An object of the same size stays."""
+
+    def read(self, name: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from *start* up to *end*, unchecked, less if it is shorter. Errors: FileNotFoundError."""
+
+    def remove(self, name: str) -> None:
+        """Whether it is there or not."""
+
+    def walk(self) -> Iterator[tuple[Blob, float]]:
+        """Each object with the time of its arrival (seconds since 1970)."""
+
+    def sweep(self, older_than: float) -> int:
+        """Give up what killed writers left, by age in seconds; the number of them."""
 
 
 class Incoming:
@@ -45,10 +74,7 @@ class Incoming:
         if self._limit is not None and self.size > self._limit:
             raise Failure(f"the file is larger than {self._limit} bytes", hint="the size announced or allowed is less")
         self._hash.update(chunk)
-        try:
-            self._file.write(chunk)
-        except OSError as error:
-            raise HostFailed(f"cannot store a file: {error.strerror}", hint="free space in the blob store") from error
+        _write(self._file, chunk)
 
     @property
     def sha256(self) -> str:
@@ -56,7 +82,7 @@ class Incoming:
         return self._hash.hexdigest()
 
     def commit(self, *, sha256: str | None = None, size: int | None = None) -> Blob:
-        """fsync, rename, fsync of the directory. Errors: Failure if content and announcement differ."""
+        """Durable when it returns. Errors: Failure if content and announcement differ; StoreAway."""
         blob = Blob(self._hash.hexdigest(), self.size)
         if sha256 is not None and sha256 != blob.sha256:
             raise Failure(f"the content has SHA-256 {blob.sha256}, not {sha256}", hint="send the file again")
@@ -66,7 +92,7 @@ class Incoming:
             self._file.flush()
             os.fchmod(self._file.fileno(), 0o444)
             os.fsync(self._file.fileno())
-            self._store.adopt(self._path, blob)
+            self._store.objects.keep(self._path, blob)
         except OSError as error:
             raise HostFailed(f"cannot store a file: {error.strerror}", hint="free space in the blob store") from error
         self.committed = blob
@@ -74,10 +100,14 @@ class Incoming:
 
 
 class BlobStore:
-    """One directory of blobs; any number of processes may use it at once."""
+    """Blobs by name, checked on the way in and out; any number of processes may use one store at once."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, objects: Objects | None = None) -> None:
+        """*root*: for what is being written, and for the blobs themselves unless *objects* has them."""
+        from debcore.blobs_files import FileObjects  # it needs Blob, which is here
+
         self.root = root
+        self.objects: Objects = objects or FileObjects(root)
         self._incoming = root / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
 
@@ -86,37 +116,97 @@ class BlobStore:
         """The SHA-256 that names *data*, stored or not."""
         return hashlib.sha256(data).hexdigest()
 
-    def path(self, sha256: str) -> Path:
-        """Where the blob is or would be. Errors: Failure if *sha256* is no lower-case hex digest."""
+    @staticmethod
+    def check_name(sha256: str) -> str:
+        """Errors: Failure if *sha256* is no lower-case hex digest."""
         if not _SHA256.fullmatch(sha256):
             raise Failure(f"{sha256[:80]!r} is no SHA-256")
-        return self.root / sha256[:2] / sha256[2:]
+        return sha256
+
+    def local(self, sha256: str) -> Path | None:
+        """The blob's file, which is there or not; None where blobs are no files. Errors: as check_name."""
+        return self.objects.local(self.check_name(sha256))
+
+    def path(self, sha256: str) -> Path:
+        """As `local`. Errors: Failure where blobs are no files."""
+        found = self.local(sha256)
+        if found is None:
+            raise Failure(f"blob {sha256} is no file of this host", hint="open it instead")
+        return found
 
     def has(self, sha256: str) -> bool:
-        return self.path(sha256).is_file()
+        return self.find(sha256) is not None
 
     def find(self, sha256: str) -> Blob | None:
-        try:
-            return Blob(sha256, self.path(sha256).stat().st_size)
-        except FileNotFoundError:
-            return None
+        size = self.objects.size(self.check_name(sha256))
+        return None if size is None else Blob(sha256, size)
 
     def open(self, sha256: str) -> IO[bytes]:
-        """Errors: Failure if there is no such blob."""
+        """The whole content, verified, as a file with a descriptor.
+
+        Errors: Failure if there is no such blob; HostFailed if it is damaged.
+        """
+        path = self.local(sha256)
         try:
-            return self.path(sha256).open("rb")
+            if path is None:
+                return self._fetch(sha256)
+            with ExitStack() as undo:
+                file = undo.enter_context(path.open("rb"))
+                self._check(sha256, hashlib.file_digest(file, "sha256").hexdigest())
+                file.seek(0)
+                undo.pop_all()
+                return file
         except FileNotFoundError as error:
-            raise Failure(f"no blob {sha256}", hint="it was never uploaded, or was collected") from error
+            raise self._missing(sha256) from error
+
+    def _fetch(self, sha256: str) -> IO[bytes]:
+        """A copy without a name."""
+        with ExitStack() as undo:
+            file = undo.enter_context(tempfile.TemporaryFile(dir=self._incoming))
+            for chunk in self.stream(sha256):
+                _write(file, chunk)
+            file.seek(0)
+            undo.pop_all()
+            return file
+
+    def stream(self, sha256: str) -> Iterator[bytes]:
+        """The content piece by piece. The last one comes only if all of it has the right hash.
+
+        Errors: Failure if there is no such blob; HostFailed if it is damaged.
+        """
+        digest, held = hashlib.sha256(), b""
+        found = self.find(sha256)
+        if found is None:
+            raise self._missing(sha256)
+        for chunk in self.read_part(sha256, 0, found.size):
+            digest.update(chunk)
+            if held:
+                yield held
+            held = chunk
+        self._check(sha256, digest.hexdigest())
+        yield held
+
+    def read_part(self, sha256: str, start: int, end: int) -> Iterator[bytes]:
+        """The bytes from *start* up to *end*, which no hash covers. Errors: Failure if there is no such blob."""
+        try:
+            yield from self.objects.read(self.check_name(sha256), start, end)
+        except FileNotFoundError as error:
+            raise self._missing(sha256) from error
 
     def read(self, sha256: str, *, limit: int = 256 * 1024 * 1024) -> bytes:
         """The whole content, verified. Errors: Failure if missing or larger than *limit*; HostFailed if damaged."""
-        with self.open(sha256) as file:
-            data = file.read(limit + 1)
-        if len(data) > limit:
+        found = self.find(sha256)
+        if found is not None and found.size > limit:
             raise Failure(f"blob {sha256} is larger than {limit} bytes")
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise HostFailed(f"blob {sha256} is damaged", hint=f"the disk lost data: remove {self.path(sha256)}")
-        return data
+        return b"".join(self.stream(sha256))
+
+    def _check(self, sha256: str, found: str) -> None:
+        if found != sha256:
+            place = self.local(sha256) or "it from the bucket"
+            raise HostFailed(f"blob {sha256} is damaged", hint=f"the disk lost data: remove {place}")
+
+    def _missing(self, sha256: str) -> Failure:
+        return Failure(f"no blob {sha256}", hint="it was never uploaded, or was collected")
 
     @contextmanager
     def incoming(self, *, limit: int | None = None) -> Iterator[Incoming]:
@@ -138,39 +228,33 @@ class BlobStore:
     def put_file(self, path: Path, *, sha256: str | None = None, limit: int | None = None) -> Blob:
         """Copy *path* into the store."""
         with path.open("rb") as file:
-            return self.put(iter(lambda: file.read(_CHUNK), b""), sha256=sha256, limit=limit)
-
-    def adopt(self, temporary: Path, blob: Blob) -> None:
-        """Move a synced file of this file system in; one that is already there stays."""
-        target = self.path(blob.sha256)
-        if not target.is_file():
-            if not target.parent.is_dir():
-                target.parent.mkdir(exist_ok=True)
-                sync_directory(self.root)
-            temporary.replace(target)
-        sync_directory(target.parent)  # also if another process renamed it an instant ago
+            return self.put(iter(lambda: file.read(CHUNK), b""), sha256=sha256, limit=limit)
 
     def remove(self, sha256: str) -> None:
         """For the collector alone, after it has made sure in SQL that nothing holds the blob."""
-        self.path(sha256).unlink(missing_ok=True)
+        self.objects.remove(self.check_name(sha256))
 
     def walk(self) -> Iterator[tuple[Blob, float]]:
-        """Each blob with the time of its arrival (seconds since 1970): the collector leaves young ones alone."""
-        for directory in sorted(self.root.glob("[0-9a-f][0-9a-f]")):
-            for file in sorted(directory.iterdir()):
-                try:
-                    facts = file.stat()
-                except FileNotFoundError:  # removed while we look
-                    continue
-                yield Blob(directory.name + file.name, facts.st_size), facts.st_mtime
+        """Each blob with the time of its arrival (seconds since 1970): the collector leaves young ones alone.
+
+        What is named otherwise is no blob, and left out.
+        """
+        return (found for found in self.objects.walk() if _SHA256.fullmatch(found[0].sha256))
 
     def sweep_incoming(self, *, older_than: float = 86400.0) -> int:
         """Remove what killed writers left, by age in seconds; the number of files removed."""
         border = time.time() - older_than
-        removed = 0
+        removed = self.objects.sweep(older_than)
         for file in self._incoming.iterdir():
             with suppress(FileNotFoundError):  # its writer has just finished
                 if file.stat().st_mtime < border:
                     file.unlink()
                     removed += 1
         return removed
+
+
+def _write(file: IO[bytes], chunk: bytes) -> None:
+    try:
+        file.write(chunk)
+    except OSError as error:
+        raise HostFailed(f"cannot store a file: {error.strerror}", hint="free space in the blob store") from error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from deb_orchestrator.artifacts import open_objects
 from deb_orchestrator.cli.process import ending_option, ready_option, wait_for_end
 from deb_orchestrator.hub import HubServer, Listen
 from deb_orchestrator.lifetime import tell_ready
@@ -25,6 +26,11 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 )
 @click.option("--database", metavar="URL", envvar="DEBOOTC_DATABASE", help="postgresql://…; default: SQLite in DIR.")
 @click.option("--blobs", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Shared by all hubs.")
+@click.option(
+    "--artifacts", metavar="s3://BUCKET/PREFIX", envvar="DEBOOTC_ARTIFACTS",
+    help="Blobs are in a bucket. Credentials: as AWS's own programs find them (environment, ~/.aws).",
+)  # fmt: skip
+@click.option("--s3-endpoint", metavar="URL", envvar="AWS_ENDPOINT_URL_S3", help="The S3 server, if it is not AWS's.")
 @click.option("--listen", metavar="ADDRESS", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8043, show_default=True, metavar="N", help="0: any.")
 @click.option("--tls-cert", type=FILE, help="PEM file: the certificate, with those between it and its authority.")
@@ -34,7 +40,8 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @ready_option
 @ending_option
 def command(
-    state: Path | None, database: str | None, blobs: Path | None, listen: str, port: int, tls_cert: Path | None,
+    state: Path | None, database: str | None, blobs: Path | None, artifacts: str | None, s3_endpoint: str | None,
+    listen: str, port: int, tls_cert: Path | None,
     tls_key: Path | None, url: str | None,
     behind_proxy: tuple[str, ...], ready_fd: int | None, ended: threading.Event,
 ) -> None:  # fmt: skip
@@ -44,7 +51,8 @@ def command(
     """
     place = (state or default_state()).resolve()
     listening = Listen(host=listen, port=port, tls_cert=tls_cert, tls_key=tls_key, proxies=behind_proxy, url=url)
-    server = HubServer(place, listening, database=database, blobs=blobs)
+    objects = open_objects(artifacts, s3_endpoint)
+    server = HubServer(place, listening, database=database, blobs=blobs, objects=objects)
     try:
         server.start()
         token_file = server.write_credential(place / "client.json", ca=tls_cert)

@@ -16,7 +16,7 @@ from typing import IO
 
 from deb_orchestrator.services.hub import Conflict, Hub, Principal
 from deb_orchestrator.services.uploads import keep_blob, take_hold
-from debcore.blobs import Blob
+from debcore.blobs import Blob, StoreAway
 from debcore.errors import Failure, HostFailed
 
 _CHUNK = 1024 * 1024
@@ -88,7 +88,7 @@ def open_piece(hub: Hub, who: Principal, sha256: str, *, offset: int, size: int)
 
 
 def finish_upload(hub: Hub, who: Principal, sha256: str, size: int) -> Blob:
-    """The partial file becomes the blob. Errors: Failure if it has another hash, and nothing is kept."""
+    """The partial file becomes the blob. Errors: Failure if it has another hash, and nothing is kept; StoreAway."""
     path = _path(hub, who, sha256)
     try:
         with path.open("rb") as file, hub.blobs.incoming(limit=size) as new:
@@ -96,12 +96,16 @@ def finish_upload(hub: Hub, who: Principal, sha256: str, size: int) -> Blob:
                 new.write(chunk)
             blob = new.commit(sha256=sha256, size=size)
         keep_blob(hub, blob)
-    finally:
+    except StoreAway:  # what came is good: the next call sends an empty piece and goes on here
+        raise
+    except BaseException:
         path.unlink(missing_ok=True)
+        raise
+    path.unlink(missing_ok=True)
     return blob
 
 
 def _path(hub: Hub, who: Principal, sha256: str) -> Path:
-    hub.blobs.path(sha256)  # refuses what is no hash
+    hub.blobs.check_name(sha256)
     mine = hashlib.sha256(f"{who.scope} {who.name} {who.agent}".encode()).hexdigest()[:16]
     return hub.blobs.root / "incoming" / f"part-{sha256}-{mine}"

@@ -37,7 +37,7 @@ _TYPES = {
 
 @dataclass(frozen=True, kw_only=True)
 class AptFile:
-    """A file to serve: `file` on disk, or `data` where there is none. `sha256` serves as ETag."""
+    """A file to serve: a blob, `file` if it is on disk; or `data` where it is none. `sha256` serves as ETag."""
 
     sha256: str
     size: int  #: bytes
@@ -92,7 +92,7 @@ def _blob(blobs: BlobStore, sha256: str | None, path: str, *, immutable: bool) -
         return None
     return AptFile(
         sha256=blob.sha256, size=blob.size, immutable=immutable, media_type=_media_type(path),
-        file=blobs.path(blob.sha256),
+        file=blobs.local(blob.sha256),
     )  # fmt: skip
 
 

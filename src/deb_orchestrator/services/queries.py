@@ -145,10 +145,10 @@ def read_log(hub: Hub, build_id: int, arch: str, offset: int, limit: int) -> tup
 
 
 def read_blob(hub: Hub, sha256: str, offset: int, limit: int) -> bytes:
-    """At most *limit* bytes from *offset*."""
-    with hub.blobs.open(sha256) as file:
-        file.seek(offset)
-        return file.read(limit)
+    """At most *limit* bytes from *offset*. Errors: Failure if there is no such blob."""
+    found = hub.blobs.find(sha256)
+    end = min(offset + limit, found.size) if found is not None else offset + 1
+    return b"".join(hub.blobs.read_part(sha256, offset, end)) if offset < end else b""
 
 
 def _read_live(db: Connection, row: Row[Any], offset: int, limit: int) -> bytes:

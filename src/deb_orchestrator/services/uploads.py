@@ -20,7 +20,7 @@ HOLD_S = 24 * 3600
 def take_hold(hub: Hub, who: Principal, sha256: str, size: int | None) -> bool:
     """Keep *sha256* from being collected; True if the hub has it. Errors: Failure if *size* (bytes) is too much."""
     _check_size(hub, size)
-    hub.blobs.path(sha256)
+    hub.blobs.check_name(sha256)
     with hub.db.write() as db:
         insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
         until_at = now(db) + HOLD_S * 1000
@@ -30,7 +30,9 @@ def take_hold(hub: Hub, who: Principal, sha256: str, size: int | None) -> bool:
                 index_elements=[hold.c.sha256, hold.c.holder], set_={"until_at": until_at}
             )
         )  # fmt: skip
-        return find_blob(db, sha256) is not None
+        known = find_blob(db, sha256)
+    # What a store has lost, or has a part of, is to be sent again.
+    return known is not None and hub.blobs.find(sha256) == known
 
 
 def keep_blob(hub: Hub, kept: Blob) -> None:

@@ -32,6 +32,7 @@ from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.tables import agent
 from deb_orchestrator.store.tables_domain import build, build_arch, request, target
 from deb_orchestrator.store.tables_publish import suite
+from debcore.blobs import StoreAway
 from debcore.errors import Failure, HostFailed
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 REAP_S = 5.0
 #: Seconds between two looks for uploads that nobody goes on with.
 SWEEP_S = 3600.0
+#: Seconds that a worker waits when the store of artifacts is away.
+AWAY_S = 5.0
 #: Seconds after which a worker looks for jobs although nothing was hinted at.
 LOOK_S = 2.0
 
@@ -69,7 +72,8 @@ class Worker:
                 stop.wait(LOOK_S)
                 continue
             if claimed is not None:
-                self.do(claimed)
+                if not self.do(claimed):
+                    stop.wait(AWAY_S)
             else:
                 self._wake.wait(LOOK_S)
 
@@ -82,8 +86,11 @@ class Worker:
             claim_id = secrets.token_urlsafe(16)
             return statements.claim(db, self._agent, claim_id, classes, self._boot, policy=self._hub.policy)
 
-    def do(self, claimed: jobs.Claimed) -> None:
-        """The job, to its end. A fault of ours or the host's gives it back for another try."""
+    def do(self, claimed: jobs.Claimed) -> bool:
+        """The job, to its end. A fault of ours or the host's gives it back for another try.
+
+        False: the store of artifacts is away. That costs the job no try, and this worker waits a while.
+        """
         try:
             with self._beating(claimed):
                 if claimed.kind == "import":
@@ -104,6 +111,10 @@ class Worker:
                     self._finish(claimed, jobs.Outcome.INVALID, f"unknown kind {claimed.kind}")
         except jobs.JobError as error:
             log.info("job %d is not ours any more: %s", claimed.job, error)
+        except StoreAway as failure:
+            log.error("job %d (%s) waits: %s", claimed.job, claimed.kind, failure)
+            self._release(claimed, str(failure))
+            return False
         except HostFailed as failure:
             log.error("job %d (%s) goes back: %s", claimed.job, claimed.kind, failure)
             self._finish(claimed, jobs.Outcome.HOST, str(failure))
@@ -112,6 +123,7 @@ class Worker:
         except Exception as error:
             log.exception("job %d (%s) broke", claimed.job, claimed.kind)
             self._finish(claimed, jobs.Outcome.HOST, f"internal error: {type(error).__name__}")
+        return True
 
     def wake(self) -> None:
         self._wake.set()
@@ -125,6 +137,13 @@ class Worker:
                     db, claimed.job, claimed.attempt, claimed.grant, outcome, result, hash_,
                     reason=reason, policy=self._hub.policy,
                 )  # fmt: skip
+        except jobs.JobError as error:
+            log.info("job %d is not ours any more: %s", claimed.job, error)
+
+    def _release(self, claimed: jobs.Claimed, reason: str) -> None:
+        try:
+            with self._hub.db.write() as db:
+                statements.release(db, claimed.job, claimed.attempt, claimed.grant, reason=reason)
         except jobs.JobError as error:
             log.info("job %d is not ours any more: %s", claimed.job, error)
 

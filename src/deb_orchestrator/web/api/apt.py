@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 
 from deb_orchestrator.services import access
 from deb_orchestrator.services.hub import NotFound
 from deb_orchestrator.services.publish import find_apt_file
 from deb_orchestrator.web.api.context import HubDep, find_apt_caller, mark_accepted
+from deb_orchestrator.web.content import blob_response
+from debcore.blobs import Blob
 
 router = APIRouter()
 
@@ -33,6 +35,7 @@ def get_file(hub: HubDep, path: str, request: Request) -> Response:
     headers = {"ETag": etag, "Cache-Control": control}
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
-    if found.file is not None:
-        return FileResponse(found.file, media_type=found.media_type, headers=headers)
-    return Response(found.data, media_type=found.media_type, headers=headers)
+    if found.data is not None:
+        return Response(found.data, media_type=found.media_type, headers=headers)
+    blob = Blob(found.sha256, found.size)
+    return blob_response(hub.blobs, blob, request, media_type=found.media_type, headers=headers)

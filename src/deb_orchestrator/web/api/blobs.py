@@ -6,13 +6,14 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from deb_orchestrator.services import attempts, partials, uploads
-from deb_orchestrator.services.hub import Denied, Hub, Principal
+from deb_orchestrator.services.hub import Denied, Principal
 from deb_orchestrator.web.api.context import Anybody, HubDep, problem
-from debcore.blobs import Blob, Incoming
+from deb_orchestrator.web.content import blob_response
+from debcore.blobs import Incoming
 from debcore.job.model import Sha256
 
 router = APIRouter()
@@ -102,12 +103,8 @@ async def _receive(request: Request, new: Incoming | partials.Piece) -> None:
 
 @router.get("/blobs/{sha256}")
 @router.head("/blobs/{sha256}")
-def get_blob(sha256: Sha256, hub: HubDep, _who: Anybody) -> FileResponse:
-    found = uploads.check_blob(hub, sha256)
-    return blob_response(hub, found)
-
-
-def blob_response(hub: Hub, found: Blob, *, media_type: str = "application/octet-stream") -> FileResponse:
+def get_blob(sha256: Sha256, hub: HubDep, _who: Anybody, request: Request) -> Response:
     """A blob never changes: its hash is its ETag."""
+    found = uploads.check_blob(hub, sha256)
     headers = {"ETag": f'"{found.sha256}"', "Cache-Control": "private, max-age=31536000, immutable"}
-    return FileResponse(hub.blobs.path(found.sha256), media_type=media_type, headers=headers)
+    return blob_response(hub.blobs, found, request, headers=headers)
