@@ -26,6 +26,7 @@ from deb_bootc_compose.lints.registry import LINTS
 from deb_bootc_compose.lock import check_locked, load_lock
 from deb_bootc_compose.manifest import Manifest
 from deb_bootc_compose.plan import ask_of, key, make_nodes
+from deb_bootc_compose.report.compose import write_report
 from deb_bootc_compose.runner import Runner
 from deb_bootc_compose.snapshot import digest_directory, keep_file
 from debcore.errors import ConfigError, Failure, Interrupted
@@ -207,6 +208,7 @@ def _end(directory: ComposeDirectory, journal: Journal, status: Status) -> None:
     """A disk that is full must not hide why the compose failed."""
     try:
         journal.append("compose.ended", status=status.value)
+        write_report(directory, status=status)
         directory.set_status(status)
     except (OSError, Failure) as error:
         log.warning("%s: STATUS could not be written: %s", directory.id, error)

@@ -102,9 +102,14 @@ def _image(
 
 
 def debs(
-    compose_id: str, kind: Mapping[str, Any], lock: Lock, variants: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Source package → binary package, for each variant and architecture."""
+    compose_id: str, kind: Mapping[str, Any], lock: Lock, variants: Mapping[str, Mapping[str, Any]],
+    installed: Mapping[str, int] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Source package → binary package, for each variant and architecture.
+
+    *installed*: bytes that a package takes once it is installed, by the SHA-256 of its .deb, where it is known.
+    """
+    sizes = installed or {}
     found: dict[str, Any] = {}
     for key, variant in variants.items():
         hub = {package.key for package in lock.variants[key].hub}
@@ -114,6 +119,7 @@ def debs(
             binary = f"{package.name}_{package.version}_{package.arch}"
             sources.setdefault(source, {})[binary] = {
                 "sha256": package.sha256, "size": package.size, "origin": "hub" if package.key in hub else "archive",
+                "installed_size": sizes.get(package.sha256),
             }  # fmt: skip
         found.setdefault(variant["name"], {})[variant["arch"]] = sources
     part = compose_part(compose_id, kind)

@@ -16,6 +16,7 @@ VERBS = {
     "lint": ("deb_bootc_compose.cli.lint", "check a tree against bootc's rules and Debian's traps"),
     "boot": ("deb_bootc_compose.cli.boot", "boot a composed image in QEMU"),
     "diff": ("deb_bootc_compose.cli.diff", "show what changed between two composes or locks"),
+    "report": ("deb_bootc_compose.cli.report", "write what a compose made, and how long it took, as an HTML file"),
     "why": ("deb_bootc_compose.cli.why", "say why a package is in an image"),
     "why-size": ("deb_bootc_compose.cli.why_size", "say what makes an image large"),
     "status": ("deb_bootc_compose.cli.status", "show the composes, or the tasks of one"),
