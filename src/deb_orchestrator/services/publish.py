@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from deb_orchestrator.dispatch.statements import enqueue
-from deb_orchestrator.services.publish_content import NewBinary, NewSource, NewSuite, add_to_suite, ensure_suite
+from deb_orchestrator.services.publish_content import NewSuite, add_to_suite, ensure_suite
 from deb_orchestrator.services.publish_files import AptFile, find_apt_file
+from deb_orchestrator.services.publish_import import NewBinary, NewSource
 from deb_orchestrator.services.publish_index import Draft, draft_publication, find_suite
 from deb_orchestrator.services.publish_keys import ask_key, keep_key, list_keys, make_sign_job, name_key
 from deb_orchestrator.services.publish_settle import resign_after, settle

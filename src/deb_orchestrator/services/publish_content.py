@@ -6,14 +6,14 @@ one content under one name and version for ever, and no suite goes backwards.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from deb_orchestrator.dispatch.events import NewEvent, append_events, last_event
+from deb_orchestrator.services.publish_import import NewBinary, NewSource, import_binaries, import_sources
 from deb_orchestrator.services.publish_members import (
     Holding,
     find_superseded_binaries,
@@ -22,22 +22,15 @@ from deb_orchestrator.services.publish_members import (
 )
 from deb_orchestrator.services.publish_settings import find_companions
 from deb_orchestrator.store.clock import now
-from deb_orchestrator.store.engine import insert_new
 from deb_orchestrator.store.tables_publish import (
     binary_package,
-    pool_file,
     source_package,
     suite,
     suite_binary,
     suite_source,
 )
-from debcore.aptrepo import PoolFile, make_binary_stanza, make_source_stanza, pool_path
-from debcore.aptrepo.paths import ARCHITECTURE, COMPONENT, SUITE_NAME, check_name, deb_name
-from debcore.deb822 import Stanza, parse_files
+from debcore.aptrepo.paths import ARCHITECTURE, COMPONENT, SUITE_NAME, check_name
 from debcore.errors import Failure
-from debcore.version import parse_version, version_key
-
-_SOURCE_FIELD = re.compile(r"(\S+)(?:\s+\((\S+)\))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,31 +45,6 @@ class NewSuite:
     components: tuple[str, ...] = ("main",)
     arches: tuple[str, ...] = ("amd64",)
     valid_s: int | None = None  #: seconds that apt accepts a publication; None: no end
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewSource:
-    """A source package whose files are blobs already. `dsc` is the .dsc's stanza, without its signature."""
-
-    dsc: Stanza
-    dsc_file: PoolFile
-    component: str = "main"
-
-
-@dataclass(frozen=True, kw_only=True)
-class NewBinary:
-    """A .deb (or .udeb) that is a blob already. `control` is its control file's stanza."""
-
-    control: Stanza
-    sha256: str
-    size: int  #: bytes
-    component: str = "main"
-    suffix: str = "deb"
-
-    @property
-    def is_debug(self) -> bool:
-        """True of what dpkg-gencontrol marked as symbols that debhelper split off."""
-        return self.control.get("Auto-Built-Package") == "debug-symbols"
 
 
 def ensure_suite(conn: Connection, new: NewSuite) -> bool:
@@ -132,10 +100,8 @@ def add_to_suite(
     for component in {source.component for source in sources} | {binary.component for binary in binaries}:
         if component not in row.components:
             raise Failure(f"suite {suite_name} has no component {component}")
-    # In one order always, so that two hubs that import the same wait for each other and never both.
-    source_ids = [_import_source(conn, source) for source in sorted(sources, key=lambda s: str(s.dsc))]
-    binary_ids = [_import_binary(conn, binary, row.arches) for binary in sorted(binaries, key=lambda b: str(b.control))]
-    binary_ids += also
+    source_ids = import_sources(conn, sources)
+    binary_ids = [*import_binaries(conn, binaries, row.arches), *also]
     return change_members(conn, suite_name, source_ids, binary_ids, request=request, build=build)
 
 
@@ -162,76 +128,3 @@ def change_members(
     held_sources.change(conn, n, gone=old_sources, come=new_sources)
     held_binaries.change(conn, n, gone=old_binaries, come=new_binaries)
     return n
-
-
-def _import_source(conn: Connection, new: NewSource) -> int:
-    where = new.dsc_file.name
-    name = new.dsc.require("Source", where=where)
-    version = new.dsc.require("Version", where=where)
-    listed = parse_files(new.dsc.require("Checksums-Sha256", where=where), algorithm="sha256", where=where)
-    own = PoolFile(
-        name=f"{name}_{parse_version(version).without_epoch}.dsc",
-        size=new.dsc_file.size, sha256=new.dsc_file.sha256, md5=new.dsc_file.md5,
-    )  # fmt: skip
-    directory = pool_path(new.component, name, own.name).rpartition("/")[0]
-    stanza = make_source_stanza(new.dsc, own, directory=directory)
-    known = sa.select(source_package.c.id, source_package.c.sha256).where(
-        source_package.c.name == name, source_package.c.version == version
-    )
-    if (found := conn.execute(known).first()) is None:
-        files = [(own.name, own.sha256, own.size), *((f.name, f.digest, f.size) for f in listed)]
-        for file_name, sha256, size in files:
-            _admit_file(conn, pool_path(new.component, name, file_name), sha256, size)
-        values = {"name": name, "version": version, "version_key": version_key(version), "component": new.component}
-        conn.execute(insert_new(conn, source_package).values(**values, sha256=own.sha256, stanza=str(stanza)))
-        found = conn.execute(known).one()  # ours, or that of another hub an instant before
-    _check_same(f"{name} {version}", found.sha256, own.sha256)
-    return int(found.id)
-
-
-def _import_binary(conn: Connection, new: NewBinary, arches: Iterable[str]) -> int:
-    where = new.control.get("Package", "a .deb")
-    name, version, arch = (new.control.require(f, where=where) for f in ("Package", "Version", "Architecture"))
-    if arch != "all" and arch not in arches:
-        raise Failure(f"{name}: the suite has no architecture {arch}")
-    known = sa.select(binary_package.c.id, binary_package.c.sha256).where(
-        binary_package.c.name == name, binary_package.c.version == version, binary_package.c.arch == arch
-    )
-    if (found := conn.execute(known).first()) is None:
-        source, source_version = source_of(new.control)
-        path = pool_path(new.component, source, deb_name(name, version, arch, suffix=new.suffix))
-        _admit_file(conn, path, new.sha256, new.size)
-        stanza = make_binary_stanza(new.control, PoolFile(name=path, size=new.size, sha256=new.sha256))
-        conn.execute(
-            insert_new(conn, binary_package).values(
-                name=name, version=version, version_key=version_key(version), arch=arch, source=source,
-                source_version=source_version, source_version_key=version_key(source_version),
-                component=new.component, path=path, sha256=new.sha256, stanza=str(stanza),
-            )
-        )  # fmt: skip
-        found = conn.execute(known).one()
-    _check_same(f"{name} {version} {arch}", found.sha256, new.sha256)
-    return int(found.id)
-
-
-def source_of(control: Stanza) -> tuple[str, str]:
-    """Source package and version that a binary's control file names. Policy 5.6.1: its own where it says nothing."""
-    name, version = control["Package"], control["Version"]
-    match = _SOURCE_FIELD.fullmatch(control.get("Source", "").strip())
-    if match is None:
-        return name, version
-    return match[1], match[2] or version
-
-
-def _admit_file(conn: Connection, path: str, sha256: str, size: int) -> None:
-    conn.execute(insert_new(conn, pool_file).values(path=path, sha256=sha256, size=size))
-    found = conn.execute(sa.select(pool_file.c.sha256).where(pool_file.c.path == path)).scalar_one()
-    _check_same(path.rpartition("/")[2], found, sha256)
-
-
-def _check_same(what: str, known: str, given: str) -> None:
-    if known != given:
-        raise Failure(
-            f"{what} is in the archive with another content (SHA-256 {known[:12]}…, not {given[:12]}…)",
-            hint="content under a name and version never changes: build it with a higher version",
-        )

@@ -21,7 +21,8 @@ from sqlalchemy import Connection
 from deb_orchestrator.dispatch.events import last_event
 from deb_orchestrator.services.opening import open_files
 from deb_orchestrator.services.publish import publish_suite
-from deb_orchestrator.services.publish_index import SqlBlockCache, find_suite
+from deb_orchestrator.services.publish_blocks import SqlBlockCache
+from deb_orchestrator.services.publish_index import find_suite
 from deb_orchestrator.services.publish_settings import find_settings
 from deb_orchestrator.services.suite_view import load_view, select_content
 from deb_orchestrator.store.engine import Database, insert_new

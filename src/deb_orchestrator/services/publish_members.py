@@ -27,7 +27,7 @@ class Holding:
         """Those of *ids* that the suite holds now."""
         c = self.table.c
         query = sa.select(c.package_id).where(c.suite == self.suite, c.revoked_event.is_(None))
-        return {id_ for chunk in _chunks(ids) for id_ in conn.execute(query.where(c.package_id.in_(chunk))).scalars()}
+        return {id_ for chunk in chunks(ids) for id_ in conn.execute(query.where(c.package_id.in_(chunk))).scalars()}
 
     def missing(self, conn: Connection, ids: Sequence[int]) -> list[int]:
         """Those of *ids* that it does not hold, each once."""
@@ -37,7 +37,7 @@ class Holding:
     def change(self, conn: Connection, n: int, *, gone: Iterable[int], come: Sequence[int]) -> None:
         """At event *n*."""
         c = self.table.c
-        for chunk in _chunks(gone):
+        for chunk in chunks(gone):
             current = (c.suite == self.suite) & c.revoked_event.is_(None) & c.package_id.in_(chunk)
             conn.execute(self.table.update().where(current).values(revoked_event=n))
         if come:
@@ -102,7 +102,7 @@ def list_names(conn: Connection, package: Table, ids: Sequence[int]) -> list[dic
 def _load(conn: Connection, package: Table, column: sa.Column[Any], values: Iterable[Any]) -> list[sa.Row[Any]]:
     """Rows without their stanzas."""
     query = sa.select(*(c for c in package.c if c.name != "stanza"))
-    return [row for chunk in _chunks(values) for row in conn.execute(query.where(column.in_(chunk)))]
+    return [row for chunk in chunks(values) for row in conn.execute(query.where(column.in_(chunk)))]
 
 
 def _check_forward(suite_name: str, held: sa.Row[Any], new: sa.Row[Any]) -> None:
@@ -113,7 +113,8 @@ def _check_forward(suite_name: str, held: sa.Row[Any], new: sa.Row[Any]) -> None
         )
 
 
-def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+def chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
+    """As many as go into one IN list."""
     every = list(values)
     for start in range(0, len(every), _CHUNK):
         yield every[start : start + _CHUNK]

@@ -7,7 +7,7 @@ from debcore.aptrepo.contents import (
     make_translation,
     translation_path,
 )
-from debcore.aptrepo.indexes import IndexFile, make_file, make_index
+from debcore.aptrepo.indexes import IndexFile, join_blocks, make_file
 from debcore.aptrepo.paths import by_hash_path, packages_path, pool_path, sources_path
 from debcore.aptrepo.release import Release, parse_release
 from debcore.aptrepo.stanzas import PoolFile, make_binary_stanza, make_source_stanza
@@ -18,11 +18,11 @@ __all__ = [
     "Release",
     "by_hash_path",
     "contents_path",
+    "join_blocks",
     "make_binary_stanza",
     "make_contents",
     "make_contents_location",
     "make_file",
-    "make_index",
     "make_source_stanza",
     "make_translation",
     "packages_path",

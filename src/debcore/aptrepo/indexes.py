@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from debcore.compress import CODECS, BlockCache, Codec, compress_blocks, split_blocks
+import zstandard
+
+from debcore.compress import CODECS, ZSTD, BlockCache, Codec, compress_blocks, split_blocks
+from debcore.errors import HostFailed
 
 
 @dataclass(frozen=True)
@@ -19,13 +22,26 @@ class IndexFile:
     data: bytes | None
 
 
-def make_index(path: str, entries: Iterable[tuple[str, str]], cache: BlockCache) -> tuple[IndexFile, ...]:
-    """The plain, gz and zst form of the index at *path*.
+def join_blocks(path: str, blocks: Iterable[Mapping[str, bytes]]) -> tuple[IndexFile, ...]:
+    """The plain, gz and zst form of the index at *path* from its *blocks*, each compressed apart, by codec's name.
 
-    *entries* are (package name, stanza text) in the order in which they shall stand. Compression costs what changed
-    since *cache* was last used; reading and hashing cost what exists.
+    The plain text is what the zst form unpacks to; it is hashed and not held. Errors: HostFailed on a damaged block.
     """
-    return make_file(path, ((name, text.encode() + b"\n") for name, text in entries), cache)
+    plain, size = hashlib.sha256(), 0
+    made = {codec: bytearray() for codec in CODECS.values()}
+    unpack = zstandard.ZstdDecompressor()
+    for block in blocks:
+        try:
+            text = unpack.decompress(block[ZSTD.name])
+        except zstandard.ZstdError as error:
+            raise HostFailed(
+                f"a kept block of {path} is damaged: {error}", hint="empty the table index_block"
+            ) from error
+        plain.update(text)
+        size += len(text)
+        for codec, data in made.items():
+            data += block[codec.name]
+    return _finish(path, plain.hexdigest(), size, made)
 
 
 def make_file(
@@ -39,7 +55,11 @@ def make_file(
         size += len(block)
         for codec, data in made.items():
             data += compress_blocks([block], codec, cache)
-    files = [IndexFile(path, size, plain.hexdigest(), None)]
+    return _finish(path, plain.hexdigest(), size, made)
+
+
+def _finish(path: str, sha256: str, size: int, made: Mapping[Codec, bytearray]) -> tuple[IndexFile, ...]:
+    files = [IndexFile(path, size, sha256, None)]
     for codec, data in made.items():
         whole = bytes(data) or codec.compress(b"")
         files.append(IndexFile(f"{path}.{codec.name}", len(whole), hashlib.sha256(whole).hexdigest(), whole))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import locale
-import zlib
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -13,8 +13,8 @@ from debcore.aptrepo import (
     PoolFile,
     Release,
     by_hash_path,
+    join_blocks,
     make_binary_stanza,
-    make_index,
     make_source_stanza,
     packages_path,
     parse_release,
@@ -22,9 +22,9 @@ from debcore.aptrepo import (
     sources_path,
 )
 from debcore.aptrepo.paths import deb_name
-from debcore.compress import MemoryCache
+from debcore.compress import GZIP, ZSTD
 from debcore.deb822 import make_stanza, parse_stanza
-from debcore.errors import Failure
+from debcore.errors import Failure, HostFailed
 
 NOW = datetime(2026, 3, 1, 9, 5, 7, tzinfo=UTC)
 
@@ -108,14 +108,16 @@ def test_a_lying_dsc(change: dict[str, str], message: str) -> None:
 
 
 def test_an_index_in_three_forms() -> None:
-    plain, gz, zst = make_index(
-        "main/binary-amd64/Packages", [("a", "Package: a\n"), ("b", "Package: b\n")], MemoryCache()
-    )
+    blocks = [
+        {codec.name: codec.compress(block) for codec in (GZIP, ZSTD)}
+        for block in (b"Package: a\n\n", b"Package: b\n\n")
+    ]
+    plain, gz, zst = join_blocks("main/binary-amd64/Packages", blocks)
     text = b"Package: a\n\nPackage: b\n\n"
     assert (plain.path, plain.size, plain.data) == ("main/binary-amd64/Packages", len(text), None)
     assert plain.sha256 == hashlib.sha256(text).hexdigest()
     assert gz.data is not None
-    assert zlib.decompress(gz.data, 31) == text
+    assert gzip.decompress(gz.data) == text
     assert zst.path.endswith("Packages.zst")
     assert by_hash_path(gz.path, gz.sha256) == f"main/binary-amd64/by-hash/SHA256/{gz.sha256}"
     assert (packages_path("main", "arm64"), sources_path("main")) == (
@@ -124,8 +126,13 @@ def test_an_index_in_three_forms() -> None:
     )
 
 
+def test_a_damaged_block_is_said() -> None:
+    with pytest.raises(HostFailed, match="main/source/Sources is damaged"):
+        join_blocks("main/source/Sources", [{"gz": b"", "zst": ZSTD.compress(b"Package: a\n\n")[:-1]}])
+
+
 def test_release_reads_back() -> None:
-    files = make_index("main/binary-amd64/Packages", [], MemoryCache())
+    files = join_blocks("main/binary-amd64/Packages", [])
     release = Release(
         suite="trixie-local", codename="trixie", generation=7, date=NOW, origin="O", label="L", description="D",
         components=("main", "contrib"), architectures=("amd64", "arm64"), valid_until=NOW + timedelta(days=7),
