@@ -16,10 +16,12 @@ from pathlib import Path
 
 import uvicorn
 
+from deb_orchestrator.bus.jetstream import Target, check_target
 from deb_orchestrator.services import people
 from deb_orchestrator.services.asking import SOLVE_POOL
 from deb_orchestrator.services.delivering import Deliverer
 from deb_orchestrator.services.hub import Denied, Hub, LoginNeeded, Principal
+from deb_orchestrator.services.streaming import Streamer
 from deb_orchestrator.services.work import Tender, Worker
 from deb_orchestrator.store.engine import open_database
 from deb_orchestrator.store.migrate import migrate
@@ -76,14 +78,17 @@ class HubServer:
 
     def __init__(
         self, state: Path, listen: Listen, *, database: str | None = None, blobs: Path | None = None,
-        objects: Objects | None = None,
+        objects: Objects | None = None, stream: Target | None = None,
     ) -> None:  # fmt: skip
         """*blobs*: where the content is, shared by all hubs of a farm; default: in *state*.
 
-        *objects*: where it is instead; uploads that are not whole stay in *blobs*.
+        *objects*: where it is instead; uploads that are not whole stay in *blobs*. *stream*: where events go.
 
         Errors: Failure if the state is another hub's, the address is taken, or TLS is missing where it is needed."""
         check_listen(listen)
+        if stream is not None:
+            check_target(stream)
+        self._stream = stream
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._socket = _bind(listen)
         self.url = listen.url or _find_url(listen.scheme, *self._socket.getsockname()[:2])
@@ -108,6 +113,10 @@ class HubServer:
         deliverer = Deliverer(self.hub)
         self._run(deliverer.run, "webhooks")
         self._wakes.append(deliverer.wake)
+        if self._stream is not None:
+            streamer = Streamer(self.hub, self._stream, self.url)
+            self._run(streamer.run, "stream")
+            self._wakes.append(streamer.wake)
         serve = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, name="web", daemon=True)
         self._threads.append(serve)
         serve.start()

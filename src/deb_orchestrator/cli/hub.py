@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from deb_orchestrator.artifacts import open_objects
+from deb_orchestrator.bus.jetstream import STREAM, Target
 from deb_orchestrator.cli.process import ending_option, ready_option, wait_for_end
 from deb_orchestrator.hub import HubServer, Listen
 from deb_orchestrator.lifetime import tell_ready
@@ -37,13 +38,18 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--tls-key", type=FILE, help="PEM file: its key.")
 @click.option("--url", metavar="URL", help="What others call it, if not by its address: as in the certificate.")
 @click.option("--behind-proxy", multiple=True, metavar="ADDRESS", help="A proxy that does TLS, and is believed.")
+@click.option("--nats", metavar="URL", help="nats://HOST:PORT or tls://…: where all events go, to a JetStream stream.")
+@click.option("--nats-stream", metavar="NAME", default=STREAM, show_default=True, help="Made if there is none.")
+@click.option("--nats-credentials", type=FILE, help="USER:PASSWORD or a token, on one line.")
+@click.option("--nats-ca", type=FILE, help="PEM file: the authority of a tls:// server, if it is its own.")
 @ready_option
 @ending_option
 def command(
     state: Path | None, database: str | None, blobs: Path | None, artifacts: str | None, s3_endpoint: str | None,
     listen: str, port: int, tls_cert: Path | None,
     tls_key: Path | None, url: str | None,
-    behind_proxy: tuple[str, ...], ready_fd: int | None, ended: threading.Event,
+    behind_proxy: tuple[str, ...], nats: str | None, nats_stream: str, nats_credentials: Path | None,
+    nats_ca: Path | None, ready_fd: int | None, ended: threading.Event,
 ) -> None:  # fmt: skip
     """Run a hub: API, web pages, archive. Signers and builders are processes of their own.
 
@@ -51,8 +57,9 @@ def command(
     """
     place = (state or default_state()).resolve()
     listening = Listen(host=listen, port=port, tls_cert=tls_cert, tls_key=tls_key, proxies=behind_proxy, url=url)
+    stream = Target(url=nats, stream=nats_stream, credentials=nats_credentials, ca=nats_ca) if nats else None
     objects = open_objects(artifacts, s3_endpoint)
-    server = HubServer(place, listening, database=database, blobs=blobs, objects=objects)
+    server = HubServer(place, listening, database=database, blobs=blobs, objects=objects, stream=stream)
     try:
         server.start()
         token_file = server.write_credential(place / "client.json", ca=tls_cert)

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from deb_orchestrator.dispatch.events import TOPIC as EVENTS
+from deb_orchestrator.dispatch.events import Event as StoredEvent
 from deb_orchestrator.dispatch.events import last_event, read_events
 from deb_orchestrator.dispatch.wake import ALL
 from deb_orchestrator.services.hub import Hub
@@ -107,16 +108,17 @@ def claim_delivery(hub: Hub, busy: set[str]) -> Sending | None:
         values = {"tries": delivery.c.tries + 1, "next_at": time + CLAIM_S * 1000}
         mine = db.execute(update(delivery).where(delivery.c.id == found).values(**values).returning(*delivery.c)).one()
         row = db.execute(select(webhook).where(webhook.c.name == mine.webhook)).one()
-        return Sending(mine.id, mine.tries, row.name, row.url, row.secret, _make_body(db, row, mine.event), mine.event)
+        body = make_body(read_events(db, mine.event - 1, 1)[0], row.source)
+        return Sending(mine.id, mine.tries, row.name, row.url, row.secret, body, mine.event)
 
 
-def _make_body(db: Connection, row: Row[Any], n: int) -> bytes:
-    one = read_events(db, n - 1, 1)[0]
+def make_body(one: StoredEvent, source: str) -> bytes:
+    """The CloudEvent of a stored event. *source*: the hub's URL."""
     event = Event(
         n=one.n, at=as_datetime(one.at), type=one.type, request=one.request, build=one.build, arch=one.arch,
         attempt=one.attempt, job=one.job, data=one.data,
     )  # fmt: skip
-    envelope = make_envelope(event, row.source).model_dump(mode="json", exclude_none=True)
+    envelope = make_envelope(event, source).model_dump(mode="json", exclude_none=True)
     return json.dumps(envelope, separators=(",", ":")).encode()
 
 
