@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from deb_bootc_compose.cli.build import default_target, parse_settings
-from deb_bootc_compose.cli.diff import print_difference
+from deb_bootc_compose.cli.diff import make_difference, print_difference
 from deb_bootc_compose.cli.show import composing
 from deb_bootc_compose.compare.composes import Side, load_side
 from deb_bootc_compose.compose import Options, start_compose
@@ -83,7 +83,7 @@ def update(
     """
     before = Side("before", load_lock(output), {})
     after = Side("now", _make(manifest, output, hub, token_file, settings), {})
-    print_difference(before, after, changelogs=changelogs, as_json=as_json)
+    print_difference(make_difference(before, after, changelogs=changelogs), as_json=as_json)
 
 
 @command.command()
@@ -94,7 +94,8 @@ def update(
 def diff(before: str, after: str, changelogs: bool, as_json: bool) -> None:
     """Show what changed from lock BEFORE to lock AFTER, as `deb-bootc-compose diff` does of composes."""
     targets = [default_target(Path())]
-    print_difference(load_side(before, targets), load_side(after, targets), changelogs=changelogs, as_json=as_json)
+    difference = make_difference(load_side(before, targets), load_side(after, targets), changelogs=changelogs)
+    print_difference(difference, as_json=as_json)
 
 
 def _make(manifest: Path, output: Path, hub: str | None, token_file: Path | None, settings: tuple[str, ...]) -> Lock:

@@ -6,13 +6,20 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from deb_bootc_compose.compare.changelog import Entry, entries_between, load_changelog
+from deb_bootc_compose.compare.files import FileChanges, compare_layouts
 from deb_bootc_compose.compare.layers import LayerChanges, compare_layers
-from deb_bootc_compose.compare.packages import SourceChange, common_variants, compare_packages
+from deb_bootc_compose.compare.packages import (
+    SizeChange,
+    SourceChange,
+    common_variants,
+    compare_packages,
+    compare_sizes,
+)
 from deb_bootc_compose.directory import ComposeDirectory, find_compose
 from deb_bootc_compose.lock import Lock, LockedPackage, load_lock
 from debcore.errors import Failure
@@ -39,6 +46,8 @@ class Side:
     name: str
     lock: Lock
     images: Mapping[str, list[Mapping[str, Any]]]
+    layouts: Mapping[str, Path] = field(default_factory=dict)  #: OCI layouts that are there
+    installed: Mapping[str, int] = field(default_factory=dict)  #: SHA-256 of a .deb → bytes, where recorded
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,9 @@ class VariantDifference:
     packages: tuple[SourceChange, ...]
     changelogs: Mapping[str, tuple[Entry, ...]]  #: by source; only of what was upgraded
     layers: LayerChanges | None  #: None where one side has no image
+    sizes: tuple[SizeChange, ...] = ()  #: of packages, the largest difference first
+    sizes_installed: bool = False  #: whether `sizes` are of what is installed; else of the .debs
+    files: FileChanges | None = None  #: None where one side has no layout, or they were not asked for
 
 
 @dataclass(frozen=True)
@@ -62,22 +74,41 @@ def load_side(name: str, targets: list[Path]) -> Side:
     if Path(name).is_file():
         return Side(name, load_lock(Path(name)), {})
     compose = find_compose(name, targets)
-    return Side(compose.id, load_lock(compose.lock_path), _load_images(compose))
+    images, layouts = _load_images(compose)
+    installed = dict(load_installed_sizes(compose.metadata / "debs.json"))
+    return Side(compose.id, load_lock(compose.lock_path), images, layouts, installed)
 
 
-def _load_images(compose: ComposeDirectory) -> dict[str, list[Mapping[str, Any]]]:
+def _load_images(compose: ComposeDirectory) -> tuple[dict[str, list[Mapping[str, Any]]], dict[str, Path]]:
+    """(layers, layouts), each by NAME.ARCH."""
     path = compose.metadata / "layers.json"
     if not path.is_file():
-        return {}
+        return {}, {}
     try:
         found = json.loads(path.read_bytes())["payload"]["layers"]
-        return {key: image["layers"] for key, image in found.items()}
+        layers = {key: image["layers"] for key, image in found.items()}
+        places = {key: compose.path / image["path"] for key, image in found.items() if "path" in image}
+        return layers, {key: place for key, place in places.items() if (place / "blobs").is_dir()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Failure(f"{path} is damaged: {error}", hint="compose again") from error
 
 
-def compare(before: Side, after: Side, debs: Debs | None) -> Difference:
-    """Without *debs* no changelogs are read."""
+def load_installed_sizes(path: Path) -> Iterator[tuple[str, int]]:
+    """SHA-256 of a .deb → bytes that it takes once installed, of those that a debs.json knows. Errors: Failure."""
+    if not path.is_file():
+        return
+    try:
+        for arches in json.loads(path.read_bytes())["payload"]["debs"].values():
+            for binaries in (binaries for sources in arches.values() for binaries in sources.values()):
+                for one in binaries.values():
+                    if one.get("installed_size") is not None:
+                        yield one["sha256"], int(one["installed_size"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Failure(f"{path} is damaged: {error}", hint="compose again") from error
+
+
+def compare(before: Side, after: Side, debs: Debs | None, *, files: bool = False) -> Difference:
+    """Without *debs* no changelogs are read; with *files* the layers that differ are."""
     both, only = common_variants(before.lock, after.lock)
     made = []
     for key in both:
@@ -85,8 +116,26 @@ def compare(before: Side, after: Side, debs: Debs | None) -> Difference:
         changelogs = dict(_changelogs(packages, debs)) if debs else {}
         old, new = before.images.get(key), after.images.get(key)
         layers = compare_layers(old, new) if old is not None and new is not None else None
-        made.append(VariantDifference(key, packages, changelogs, layers))
+        known = _all_known(before, after, key)
+        sizes = compare_sizes(_sizes(before, key, known), _sizes(after, key, known))
+        changed = None
+        if files and old is not None and new is not None and key in before.layouts and key in after.layouts:
+            changed = compare_layouts(before.layouts[key], old, after.layouts[key], new)
+        made.append(VariantDifference(key, packages, changelogs, layers, sizes, known, changed))
     return Difference(before, after, tuple(made), tuple(only))
+
+
+def _all_known(before: Side, after: Side, key: str) -> bool:
+    """Whether both sides know the installed size of every package: sizes of two kinds cannot be compared."""
+    return all(
+        p.sha256 in side.installed for side in (before, after) for p in side.lock.variants[key].installed.values()
+    )
+
+
+def _sizes(side: Side, key: str, known: bool) -> dict[str, int]:
+    """Bytes by package: installed if *known*, else of the .deb."""
+    packages = side.lock.variants[key].installed.values()
+    return {p.name: side.installed[p.sha256] if known else p.size for p in packages}
 
 
 def _changelogs(packages: Sequence[SourceChange], debs: Debs) -> Iterator[tuple[str, tuple[Entry, ...]]]:

@@ -86,3 +86,23 @@ def common_variants(before: Lock, after: Lock) -> tuple[list[str], list[str]]:
 def download_size(changes: Sequence[SourceChange]) -> int:
     """Bytes of the .debs that are new."""
     return sum(change.after.size for group in changes for change in group.changes if change.after is not None)
+
+
+@dataclass(frozen=True)
+class SizeChange:
+    """Bytes of one package on each side; 0 where it is not."""
+
+    name: str
+    before: int
+    after: int
+
+    @property
+    def growth(self) -> int:
+        return self.after - self.before
+
+
+def compare_sizes(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[SizeChange, ...]:
+    """By package name; without what is as large as before. The largest difference first."""
+    names = before.keys() | after.keys()
+    found = [SizeChange(name, before.get(name, 0), after.get(name, 0)) for name in names]
+    return tuple(sorted((one for one in found if one.growth), key=lambda one: (-abs(one.growth), one.name)))

@@ -7,12 +7,14 @@ from typing import Any
 
 from deb_bootc_compose.compare.changelog import Entry
 from deb_bootc_compose.compare.composes import Difference, VariantDifference
+from deb_bootc_compose.compare.files import FileChange
 from deb_bootc_compose.compare.layers import LayerChanges
 from deb_bootc_compose.compare.packages import KINDS, SourceChange, download_size
 from debcore.cli import printable
 
 #: Lines of one changelog entry that a terminal shows.
 LINES = 12
+FILES = 10  #: of each variant that a terminal shows
 
 
 def lines(difference: Difference) -> Iterator[str]:
@@ -45,6 +47,23 @@ def _variant(variant: VariantDifference) -> Iterator[str]:
             yield from _change(change, variant.changelogs.get(change.source, ()))
     if variant.layers is not None:
         yield from _layers(variant.layers)
+    if variant.files is not None:
+        yield from _files("files", variant.files.files)
+        if variant.files.initramfs is not None:
+            yield from _files("initramfs", variant.files.initramfs)
+
+
+def _files(what: str, changes: tuple[FileChange, ...]) -> Iterator[str]:
+    """How many, and the largest differences."""
+    counts = ((kind, sum(change.kind == kind for change in changes)) for kind in ("changed", "added", "removed"))
+    said = ", ".join(f"{number} {kind}" for kind, number in counts if number)
+    growth = sum(change.growth for change in changes)
+    yield f"  {what}: {said or 'the same'}" + (f", {megabytes(growth, sign=True)}" if said else "")
+    largest = sorted(changes, key=lambda change: (-abs(change.growth), change.path))[:FILES]
+    for change in largest:
+        yield f"    {megabytes(change.growth, sign=True):>10}  {change.path} ({change.kind})"
+    if len(changes) > len(largest):
+        yield f"    {'':>10}  … {len(changes) - len(largest)} more; --html and --json have all"
 
 
 def _change(change: SourceChange, entries: tuple[Entry, ...]) -> Iterator[str]:
@@ -74,8 +93,8 @@ def _layers(layers: LayerChanges) -> Iterator[str]:
         yield f"    {'gone':>10}  {name}"
 
 
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB"
+def megabytes(size: int, *, sign: bool = False) -> str:
+    return f"{size / 1e6:+.1f} MB" if sign else f"{size / 1e6:.1f} MB"
 
 
 def document(difference: Difference) -> dict[str, Any]:
@@ -121,4 +140,24 @@ def _variant_document(variant: VariantDifference) -> dict[str, Any]:
         "reused": [layer.name for layer in variant.layers.layers if layer.reused],
         "removed": list(variant.layers.removed),
     }
-    return {"packages": packages, "debs_size": download_size(variant.packages), "layers": layers}
+    sizes = [{"name": one.name, "before": one.before, "after": one.after} for one in variant.sizes]
+    files, initramfs = None, None
+    if variant.files is not None:
+        files = _file_documents(variant.files.files)
+        initramfs = None if variant.files.initramfs is None else _file_documents(variant.files.initramfs)
+    return {
+        "packages": packages, "debs_size": download_size(variant.packages), "layers": layers, "sizes": sizes,
+        "files": files, "initramfs": initramfs,
+    }  # fmt: skip
+
+
+def _file_documents(changes: tuple[FileChange, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "path": change.path,
+            "change": change.kind,
+            "before": change.before.size if change.before else None,
+            "after": change.after.size if change.after else None,
+        }
+        for change in changes
+    ]

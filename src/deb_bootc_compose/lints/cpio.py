@@ -18,6 +18,7 @@ from debcore.errors import HostFailed
 
 MAGIC = (b"070701", b"070702")
 HEADER = 110
+TRAILER = "TRAILER!!!"
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -26,19 +27,22 @@ def read_archive(path: Path, *, keep: frozenset[str] = frozenset()) -> dict[str,
 
     Errors: ValueError if it is no such file; HostFailed if zstd(1) is needed and missing.
     """
-    data = path.read_bytes()
-    found: dict[str, bytes] = {}
+    return {name: content if name in keep else b"" for name, content in walk_archive(path.read_bytes())}
+
+
+def walk_archive(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of each file of all archives in *data*. Errors: as read_archive."""
     while data := data.lstrip(b"\0"):
         if not data.startswith(MAGIC):
             data = _decompress(data)
             if not data.startswith(MAGIC):
                 raise ValueError("what is compressed is no cpio archive")
-        members = list(_members(data))
-        found |= {
-            name.removeprefix("./").lstrip("/"): content if name in keep else b"" for name, content, _ in members[:-1]
-        }
-        data = data[members[-1][2] :]
-    return found
+        end = 0
+        for name, content, at in _members(data):
+            end = at
+            if name != TRAILER:
+                yield name.removeprefix("./").lstrip("/"), content
+        data = data[end:]
 
 
 def _members(data: bytes) -> Iterator[tuple[str, bytes, int]]:
@@ -53,7 +57,7 @@ def _members(data: bytes) -> Iterator[tuple[str, bytes, int]]:
         start = (at + HEADER + name_size + 3) & ~3
         at = (start + size + 3) & ~3
         yield name, data[start : start + size], at
-        if name == "TRAILER!!!":
+        if name == TRAILER:
             return
 
 

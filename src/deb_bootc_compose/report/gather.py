@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from deb_bootc_compose.compare.composes import load_installed_sizes
 from deb_bootc_compose.directory import ComposeDirectory
 from deb_bootc_compose.journal import Entry, read_journal
 from deb_bootc_compose.lock import Lock, LockedPackage, load_lock
@@ -80,7 +80,7 @@ def load_facts(directory: ComposeDirectory, *, status: str) -> ComposeFacts:
     entries = list(read_journal(directory.journal_path))
     last = {entry.data["task"]: entry for entry in entries if entry.type in ("task.finished", "task.failed")}
     lock = load_lock(directory.lock_path) if directory.lock_path.is_file() and "lock" in last else None
-    installed = dict(_installed_sizes(directory.metadata / "debs.json"))
+    installed = dict(load_installed_sizes(directory.metadata / "debs.json"))
     variants = [_variant(directory, spec, started["options"], last, lock, installed) for spec in specs]
     return ComposeFacts(
         id=directory.id, status=status, release=compose["release"], kind=compose["compose"], suite=compose["suite"],
@@ -152,18 +152,6 @@ def _packages(lock: Lock | None, key: str, installed: Mapping[str, int]) -> Iter
     stages = {p.key: stage for stage in ("base", "archive", "hub") for p in getattr(lock.variants[key], stage)}
     for package in sorted(lock.variants[key].installed.values(), key=lambda p: p.key):
         yield PackageRow(package, stages[package.key], installed.get(package.sha256))
-
-
-def _installed_sizes(path: Path) -> Iterator[tuple[str, int]]:
-    """SHA-256 of a .deb → bytes, of those that debs.json knows."""
-    if not path.is_file():
-        return
-    for arches in json.loads(path.read_bytes())["payload"]["debs"].values():
-        for sources in arches.values():
-            for binaries in sources.values():
-                for one in binaries.values():
-                    if one.get("installed_size") is not None:
-                        yield one["sha256"], int(one["installed_size"])
 
 
 def _errors(last: Mapping[str, Entry]) -> Iterator[tuple[str, str, str]]:
