@@ -17,6 +17,7 @@ from deb_orchestrator.services.people import hash_token
 from deb_orchestrator.services.publish_settings import debug_suite
 from deb_orchestrator.services.suite_view import find_heirs, find_order, load_parents
 from deb_orchestrator.store.clock import now
+from deb_orchestrator.store.tables_domain import build
 from deb_orchestrator.store.tables_doors import apt_credential, suite_role
 from deb_orchestrator.store.tables_publish import (
     binary_package,
@@ -62,6 +63,22 @@ def check_read(db: Connection, who: Principal, name: str) -> None:
     """Errors: NotFound, as if there were no such suite."""
     if not may_read(db, who, name):
         raise NotFound(f"there is no suite {name[:64]}", hint="list them with: deb-orchestrator suite list")
+
+
+def list_hidden(db: Connection, who: Principal) -> frozenset[str]:
+    """Private suites that *who* may not read; `is_private` with them says whether a name is hidden."""
+    if who.scope != "client" or not (private := list_private(db)):
+        return frozenset()
+    mine = (suite_role.c.principal == who.name) & suite_role.c.role.in_(("reader", "manager"))
+    return private - set(db.execute(sa.select(suite_role.c.suite).where(mine)).scalars())
+
+
+def check_build(hub: Hub, who: Principal, id_: int) -> None:
+    """Errors: NotFound, as if there were no such build, if its suite is hidden from *who*."""
+    with hub.db.read() as db:
+        name = db.execute(sa.select(build.c.suite).where(build.c.id == id_)).scalar_one_or_none()
+        if name is None or is_private(name, list_hidden(db, who)):
+            raise NotFound(f"there is no build {id_}", hint="list them with: deb-orchestrator list-builds")
 
 
 def check_manage(db: Connection, who: Principal, name: str) -> None:

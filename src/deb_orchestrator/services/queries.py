@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from deb_orchestrator.dispatch.events import Event, last_event, read_events
 from deb_orchestrator.services.access import is_private, list_private
@@ -130,14 +130,31 @@ def log_size(db: Connection, row: Row[Any]) -> tuple[int, bool]:
     return live_log_size(db, row.job_id, row.job_attempt), row.job_ended_at is not None
 
 
+def find_log_size(hub: Hub, build_id: int, arch: str) -> tuple[int, bool]:
+    """Bytes of the log that the hub has, and whether that is all. Errors: NotFound."""
+    with hub.db.read() as db:
+        return log_size(db, _find_arch(db, build_id, arch))
+
+
+def find_log_blob(hub: Hub, build_id: int, arch: str) -> str | None:
+    """SHA-256 of the whole log, or None while there is but a live one. Errors: NotFound."""
+    with hub.db.read() as db:
+        found: str | None = _find_arch(db, build_id, arch).log_sha256
+    return found
+
+
+def _find_arch(db: Connection, build_id: int, arch: str) -> Row[Any]:
+    facts = load_builds(db, [build_id]).get(build_id)
+    found = [one.row for one in facts.arches if one.row.arch == arch] if facts else []
+    if not found:
+        raise NotFound(f"there is no build {build_id} for {arch[:32]}")
+    return found[0]
+
+
 def read_log(hub: Hub, build_id: int, arch: str, offset: int, limit: int) -> tuple[bytes, bool]:
     """At most *limit* bytes from *offset*, and whether the log is complete. Errors: NotFound."""
     with hub.db.read() as db:
-        facts = load_builds(db, [build_id]).get(build_id)
-        found = [one.row for one in facts.arches if one.row.arch == arch] if facts else []
-        if not found:
-            raise NotFound(f"there is no build {build_id} for {arch[:32]}")
-        row = found[0]
+        row = _find_arch(db, build_id, arch)
         complete = log_size(db, row)[1]
         if row.log_sha256 is None:
             return _read_live(db, row, offset, limit), complete
@@ -213,14 +230,22 @@ def list_events(hub: Hub, after: int, limit: int, *, request_id: str | None = No
 
 def list_build_events(hub: Hub, build_id: int) -> list[model.Event]:
     """All events of one build."""
+    return _read(hub, select(event).where(event.c.build == build_id).order_by(event.c.n).limit(PAGE))
+
+
+def read_events_at(hub: Hub, numbers: Sequence[int]) -> list[model.Event]:
+    """The events *numbers*, newest first."""
+    return _read(hub, select(event).where(event.c.n.in_(numbers)).order_by(event.c.n.desc()))
+
+
+def _read(hub: Hub, query: Select[Any]) -> list[model.Event]:
     with hub.db.read() as db:
-        rows = db.execute(select(event).where(event.c.build == build_id).order_by(event.c.n).limit(PAGE)).all()
         events = [
             Event(
                 n=row.n, at=row.at, type=row.type, data=row.data, request=row.request, build=row.build, arch=row.arch,
                 attempt=row.attempt, job=row.job_id,
             )
-            for row in rows
+            for row in db.execute(query)
         ]  # fmt: skip
         attempts = _attempts(db, events)
     return [_event(one, attempts) for one in events]

@@ -27,11 +27,20 @@ SOURCE = "source"
 _KINDS = ((SOURCE, suite_source, source_package), ("binary", suite_binary, binary_package))
 
 
-def get_content(hub: Hub, name: str, at: int | None = None, *, offset: int = 0, limit: int = 1000) -> SuiteContent:
-    """What the suite sees as of event *at* (None: the last), by name. Errors: NotFound; Failure on a future event."""
+def get_content(
+    hub: Hub, name: str, at: int | None = None, *, part: str = "", offset: int = 0, limit: int = 1000
+) -> SuiteContent:  # fmt: skip
+    """What the suite sees as of event *at* (None: the last), by name; with *part*, what has it in its name.
+
+    Errors: NotFound; Failure on a future event.
+    """
     with hub.db.read() as db:
         n = _check_event(db, name, at)
-        pages = [_select(db, name, n, kind) for kind, *_ in _KINDS]
+        pages = [
+            _select(db, name, n, kind).where(package.c.name.contains(part, autoescape=True)) if part
+            else _select(db, name, n, kind)
+            for kind, _, package in _KINDS
+        ]  # fmt: skip
         page = sa.union_all(*pages).order_by("name", "arch", "version", "suite").offset(offset).limit(limit + 1)
         rows = db.execute(page).all()
     found = tuple(Held.model_validate(dict(row._mapping)) for row in rows[:limit])

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, select
 
-from deb_orchestrator.dispatch.classes import read_class
-from deb_orchestrator.domain.hosts import find_refusal
 from deb_orchestrator.domain.jobs import State
-from deb_orchestrator.services.agents import find_maintenance, load_trusts, read_offer
 from deb_orchestrator.services.check_view import load_checks
 from deb_orchestrator.services.hub import Hub
 from deb_orchestrator.services.requests import find_facts
 from deb_orchestrator.services.states import ArchState, BuildFacts
+from deb_orchestrator.services.takers import explain_queued
 from deb_orchestrator.services.waiting import list_waits
-from deb_orchestrator.store.clock import now
-from deb_orchestrator.store.tables import agent, job, job_class, job_exclusion, job_log
+from deb_orchestrator.store.tables import agent, job_log
 from deb_orchestrator.store.tables_domain import request_build
 from deb_orchestrator.store.tables_publish import publication
 from debcore.hub.checks import BuildCheck, CheckState
@@ -41,7 +38,7 @@ def _explain_check(db: Connection, build: int, check: BuildCheck) -> list[Reason
     """What has passed needs no words."""
     subject = f"{'gate' if check.gate else 'check'} {check.id} {check.arch}"
     if check.state is CheckState.QUEUED:
-        return [_queued(db, subject, check.job)]
+        return [explain_queued(db, subject, check.job)]
     if check.state not in (CheckState.FAILED, CheckState.ERROR):
         return []
     fact = f"{check.state}: {check.reason}" if check.reason else str(check.state)
@@ -71,10 +68,10 @@ def _explain_arch(db: Connection, facts: BuildFacts, arch: ArchState) -> list[Re
         )
     reasons += _explain_solver(subject, row.solved)
     if row.job_state == State.QUEUED.value:
-        reasons.append(_queued(db, subject, row.job_id))
+        reasons.append(explain_queued(db, subject, row.job_id))
     if arch.state == BuildState.UPLOADED:
         reasons += _unpublished(db, subject, facts.row.suite)
-    moves = select(job_log).where(job_log.c.job_id == row.job_id, job_log.c.reason.isnot(None)).order_by(job_log.c.id)
+    moves = select(job_log).where(job_log.c.job_id == row.job_id, job_log.c.reason != "").order_by(job_log.c.id)
     reasons += [
         Reason(subject=subject, fact=f"attempt {move.attempt}: {move.name}: {move.reason}")
         for move in db.execute(moves)
@@ -98,53 +95,6 @@ def _explain_solver(subject: str, solved: dict[str, Any] | None) -> list[Reason]
         return [Reason(subject=subject, fact=f"{seen}: its build dependencies can be had")]
     proofs = [list(describe_unmet(Unmet.model_validate(one))) for one in solved["unmet"]]
     return [Reason(subject=subject, fact=f"{seen}: {'; '.join(line.strip() for line in proof)}") for proof in proofs]
-
-
-def _queued(db: Connection, subject: str, job_id: int) -> Reason:
-    """What is ahead of a queued job, and which builders may take it, or why none does."""
-    joined = select(job, job_class).join(job_class, job_class.c.id == job.c.class_id).where(job.c.id == job_id)
-    row = db.execute(joined).one()
-    mine = (job.c.class_id == row.class_id) & (job.c.state == State.QUEUED.value)
-    first = (job.c.rank < row.rank) | ((job.c.rank == row.rank) & (job.c.id < job_id))
-    ahead = db.execute(select(func.count()).where(mine, job.c.owner == row.owner, first)).scalar_one()
-    others = db.execute(select(func.count(job.c.owner.distinct())).where(mine, job.c.owner != row.owner)).scalar_one()
-    turns = f", and {others} other owners take turns" if others else ""
-    if (maintenance := find_maintenance(db)) is not None:
-        next_ = "deb-orchestrator host maintenance off"
-        return Reason(subject=subject, fact=f"the farm is under maintenance: {maintenance}", next=next_)
-    wants, trusts, at = read_class(row), load_trusts(db), now(db)
-    kept_off = {one.agent_id for one in db.execute(select(job_exclusion).where(
-        job_exclusion.c.job_id == job_id, job_exclusion.c.until_at > at))}  # fmt: skip
-    fits, refusals = [], []
-    builders = select(agent).where(agent.c.state == "approved", agent.c.token_hash.isnot(None)).order_by(agent.c.name)
-    for one in db.execute(builders):
-        refusal = find_refusal(read_offer(one, trusts), wants)
-        if wants.pool in one.pools and not refusal:
-            refusal = _find_hindrance(one, kept_off, at)
-        if refusal and "sign" not in one.pools:
-            refusals.append(f"{one.name} {refusal}")
-        elif not refusal:
-            fits.append(one.name)
-    if not fits:
-        skill = f" and can {' and '.join(sorted(wants.capabilities))}" if wants.capabilities else ""
-        said = f": {'; '.join(refusals[:8])}" if refusals else ""
-        fact = f"no approved agent builds for {wants.arch}{skill}{said}"
-        return Reason(subject=subject, fact=fact, next="start, approve or enable one")
-    said = f"; {'; '.join(refusals[:8])}" if refusals else ""
-    names = ", ".join(fits)
-    return Reason(
-        subject=subject, fact=f"{ahead} jobs are ahead of it{turns}; {len(fits)} agents may take it: {names}{said}"
-    )
-
-
-def _find_hindrance(row: Row[Any], kept_off: set[int], at: int) -> str:
-    """Why a builder that could take the job does not now."""
-    if row.paused_reason is not None:
-        return f"is disabled: {row.paused_reason}"
-    if row.quarantined_until is not None:
-        left = max(0, row.quarantined_until - at) // 1000
-        return f"is in quarantine for {left} s more, then tried with one job: {row.quarantine_reason}"
-    return "broke it, and keeps off it for a while" if row.id in kept_off else ""
 
 
 def _unpublished(db: Connection, subject: str, suite: str) -> list[Reason]:

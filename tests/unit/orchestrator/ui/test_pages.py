@@ -17,6 +17,7 @@ from deb_orchestrator.services.targets import ensure_target
 from deb_orchestrator.store.engine import open_database
 from deb_orchestrator.store.migrate import migrate
 from deb_orchestrator.web.ui import add_ui
+from deb_orchestrator.web.ui.logs import Window, clean
 from deb_orchestrator.web.ui.render import TEMPLATES, age, size
 from debcore.blobs import BlobStore
 from debcore.hub.checks import BuildCheck, CheckState
@@ -56,14 +57,28 @@ def signed_in(hub: Hub, client: TestClient) -> TestClient:
     return client
 
 
-@pytest.mark.parametrize("path", ["/", "/builds", "/builds/1", "/suites", "/events", "/builds/1/amd64/log"])
+PAGES = (
+    "/",
+    "/builds",
+    "/packages",
+    "/queue",
+    "/hosts",
+    "/suites",
+    "/suites/trixie-local",
+    "/events",
+    "/search?q=nothing",
+)
+PARTS = ("", "/packages", "/history", "/diff?old=0")
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/builds/1", "/builds/1/amd64/log", "/builds/1/amd64/tail", "/audit"])
 def test_a_stranger_is_asked_to_log_in(client: TestClient, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 401
     assert "deb-orchestrator login" in answer.text
 
 
-@pytest.mark.parametrize("path", ["/", "/builds", "/suites", "/suites/trixie-local", "/events"])
+@pytest.mark.parametrize("path", [*PAGES, *(f"/suites/trixie-local{part}" for part in PARTS)])
 def test_pages_render_under_a_strict_policy(signed_in: TestClient, path: str) -> None:
     answer = signed_in.get(path)
     assert answer.status_code == 200
@@ -97,8 +112,8 @@ def test_the_log_of_a_build_is_text_and_not_markup() -> None:
         created_at=datetime.now(UTC), dsc_sha256="0" * 64, arches=(arch,),
     )  # fmt: skip
     text = TEMPLATES.get_template("build.html").render(
-        here="/builds/3", who=ADMIN, build=build, reasons=[], show="amd64", log_skipped=0,
-        log_text="</pre><b>bold", log_offset=9, log_complete=False,
+        here="/builds/3", who=ADMIN, build=build, version="1", reasons=[], show=arch, log_complete=False,
+        window=Window(text="</pre><b>bold", start=0, end=9, size=9, earlier=None, later=None),
     )  # fmt: skip
     assert "&lt;/pre&gt;&lt;b&gt;bold" in text
     assert 'data-offset="9" data-complete="0"' in text
@@ -123,8 +138,8 @@ def test_what_checks_found_is_text_and_not_markup() -> None:
         arches=(BuildArch(arch="amd64", state=BuildState.FAILED),),
     )  # fmt: skip
     text = TEMPLATES.get_template("build.html").render(
-        here="/builds/3", who=ADMIN, build=build, reasons=[], show="amd64", log_skipped=0, log_text="", log_offset=0,
-        log_complete=True,
+        here="/builds/3", who=ADMIN, build=build, version="1", reasons=[], show=build.arches[0], log_complete=True,
+        window=Window(text="", start=0, end=0, size=0, earlier=None, later=None),
     )  # fmt: skip
     assert "<script>alert" not in text
     assert "Gate 4, amd64" in text
@@ -132,6 +147,28 @@ def test_what_checks_found_is_text_and_not_markup() -> None:
     assert "and 10 more" in text
     assert "quiet" not in text
     assert "/builds/3/checks/4/%3Cscript%3E" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/builds/7", 404), ("/builds/x", 422), ("/builds/-1", 422), (f"/builds/{2**70}", 422),
+        ("/packages/nothing", 404),
+        ("/hosts/nobody", 404), ("/suites/nowhere", 404), ("/suites/nowhere/packages", 404),
+        ("/suites/nowhere/diff?old=0", 404),
+        ("/suites/trixie-local/diff?old=999", 400), ("/suites/trixie-local/packages?at=99999", 400),
+        (f"/builds?before={2**70}", 422), ("/nothing", 404), ("/builds?state=nonsense", 200), ("/queue?offset=-1", 422),
+        ("/builds/1/amd64/tail", 404), ("/packages?part=%25_%27", 200), ("/events?type=%3Cb%3E", 200),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused_by_a_page(signed_in: TestClient, path: str, status: int) -> None:
+    answer = signed_in.get(path, headers={"Accept": "text/html"})
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+def test_what_a_terminal_would_obey_is_not_on_the_page() -> None:
+    assert clean("a\x1b[31mred\x1b[0m\rb\r\nc\x00\x9b\u202ed\te") == "ared\nb\nc\ufffd\ufffd\ufffdd\te"
 
 
 def test_words_for_times_and_sizes() -> None:
