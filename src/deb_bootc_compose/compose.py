@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from deb_bootc_compose.directory import ComposeDirectory, Status, make_compose_directory
 from deb_bootc_compose.earlier import KINDS as REUSABLE
@@ -25,6 +25,8 @@ from deb_bootc_compose.journal import Journal
 from deb_bootc_compose.lints.registry import LINTS
 from deb_bootc_compose.lock import check_locked, load_lock
 from deb_bootc_compose.manifest import Manifest
+from deb_bootc_compose.notify import NAME as NOTIFICATIONS
+from deb_bootc_compose.notify import Notifier, Script, about, check_script
 from deb_bootc_compose.plan import ask_of, key, make_nodes
 from deb_bootc_compose.report.compose import write_report
 from deb_bootc_compose.runner import Runner
@@ -34,6 +36,8 @@ from debcore.path import write_file
 from debroot.store import Store
 
 log = logging.getLogger(__name__)
+
+SCRIPT_TIMEOUT = 60.0  #: seconds, of a notification script that the command line names
 
 Say = Callable[[str], None]
 
@@ -48,6 +52,7 @@ class Options:
     skip: tuple[str, ...] = ()  #: kinds of tasks left out; the compose is then incomplete
     locked: str | None = None  #: SHA-256 of the lock to hold to
     until: str | None = None  #: the last kind of task; what follows is left out
+    notification_scripts: tuple[str, ...] = ()  #: beside those of the manifest
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,8 @@ def start_compose(
 ) -> ComposeDirectory:
     """Check what can be checked at once, then make the directory with everything the compose begins with."""
     _check_waivers(manifest)
+    for script in scripts_of(manifest, options):
+        check_script(Path(script.path), where=str(manifest.path))
     options = replace(options, hub_state=options.hub_state or str(default_state().absolute()))
     digests = dict(_digests(manifest))
     if lock is not None:
@@ -137,8 +144,10 @@ def load_started(directory: ComposeDirectory) -> Started:
     """Errors: Failure if the compose was killed before it had begun, or another version made it."""
     try:
         document = json.loads(directory.manifest_path.read_bytes())
-        options = {**document["options"], "skip": tuple(document["options"]["skip"])}
-        return Started(Manifest.from_document(document["manifest"]), Options(**options), document["digests"])
+        options = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in document["options"].items()
+        }
+        return Started(Manifest.from_document(document["manifest"]), Options(**cast(Any, options)), document["digests"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Failure(
             f"{directory.path} cannot be resumed: logs/manifest-resolved.json is missing or of another version",
@@ -172,8 +181,14 @@ def run_compose(directory: ComposeDirectory, *, jobs: int | None = None, say: Ca
     started = load_started(directory)
     nodes = make_nodes(started.manifest, started.options, started.digests)
     with directory.running(), ExitStack() as stack:
-        journal = Journal(directory.journal_path)
+        scripts = scripts_of(started.manifest, started.options)
+        notifier = Notifier(
+            scripts, told=about(directory, started.manifest.compose), log_path=directory.logs / NOTIFICATIONS
+        )
+        stack.callback(notifier.close)
+        journal = Journal(directory.journal_path, hear=notifier.hear)
         stack.callback(journal.close)
+        notifier.tell_status(Status.STARTED)
         nodes = list(_with_request(nodes, journal))
         journal.append("compose.resumed" if journal.entries else "compose.started", id=directory.id, pid=os.getpid())
         runner = stack.enter_context(Runner(directory.work, directory.logs, command=_command, progress=say))
@@ -194,7 +209,17 @@ def run_compose(directory: ComposeDirectory, *, jobs: int | None = None, say: Ca
             raise
         finally:
             _end(directory, journal, status)
+            notifier.tell_status(status)
     return Summary(directory, status, outcomes)
+
+
+def scripts_of(manifest: Manifest, options: Options) -> list[Script]:
+    """Those of the manifest, then those of the command line; one that is named twice is called once."""
+    told = [Script(one.script, one.timeout) for one in manifest.compose.notifications]
+    named = {script.path for script in told}
+    return told + [
+        Script(path, SCRIPT_TIMEOUT) for path in dict.fromkeys(options.notification_scripts) if path not in named
+    ]
 
 
 def _with_request(nodes: list[Node], journal: Journal) -> Iterator[Node]:

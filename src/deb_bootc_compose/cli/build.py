@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from deb_bootc_compose.cli.show import composing, print_summary
-from deb_bootc_compose.compose import Options, start_compose
+from deb_bootc_compose.compose import SCRIPT_TIMEOUT, Options, start_compose
 from deb_bootc_compose.manifest.load import find_manifest, load_manifest
+from deb_bootc_compose.notify import Script, tell_failed_start
 from deb_bootc_compose.tasks import KINDS
-from debcore.errors import ConfigError
+from debcore.errors import ConfigError, Failure
 
 
 @click.command()
@@ -25,20 +26,32 @@ from debcore.errors import ConfigError
 @click.option("--skip", multiple=True, type=click.Choice(["lint", "replay", "boot"]), help="Leave out a test; the "
               "compose is then FINISHED_INCOMPLETE.")  # fmt: skip
 @click.option("--until", type=click.Choice(list(KINDS)), help="Stop after tasks of this kind (FINISHED_INCOMPLETE).")
+@click.option("--notification-script", "scripts", multiple=True, type=click.Path(path_type=Path), help="Call this "
+              "program at each change of status and phase, as Pungi does (see also `notifications`).")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 64), help="Tasks at the same time (default: the number of processors).")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     manifest: Path, target: Path | None, locked: Path | None, hub: str | None, token_file: Path | None,
-    settings: tuple[str, ...], skip: tuple[str, ...], until: str | None, jobs: int | None, as_json: bool,
+    settings: tuple[str, ...], skip: tuple[str, ...], until: str | None, scripts: tuple[Path, ...],
+    jobs: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Compose MANIFEST: a directory with compose.yaml (default: the one you are in), or the file.
 
     Everything goes into a new directory composes/SHORT-VERSION-DATE.N: images and metadata in compose/, a log for
     each task in logs/, the exact packages in lock.json. If it is stopped, or fails, `resume` goes on from there.
     """
-    loaded = load_manifest(manifest, variables=parse_settings(settings))
-    options = Options(hub=hub, token_file=str(token_file.resolve()) if token_file else None, skip=skip, until=until)
-    directory = start_compose(loaded, target or default_target(manifest), options, lock=locked)
+    named = [Script(str(script.absolute()), SCRIPT_TIMEOUT) for script in scripts]
+    options = Options(
+        hub=hub, token_file=str(token_file.resolve()) if token_file else None, skip=skip, until=until,
+        notification_scripts=tuple(script.path for script in named),
+    )  # fmt: skip
+    where = target or default_target(manifest)
+    try:
+        loaded = load_manifest(manifest, variables=parse_settings(settings))
+        directory = start_compose(loaded, where, options, lock=locked)
+    except Failure as failure:
+        tell_failed_start(named, failure, config=find_manifest(manifest).absolute(), target=where)
+        raise
     print_summary(composing(directory, jobs=jobs), as_json=as_json)
 
 

@@ -20,7 +20,7 @@ from debcore.errors import ConfigError
 TREE_KEYS = frozenset(kebab(name) for name in Tree.model_fields)
 INCLUDES = ("include", "conditional-include")
 #: Keys whose text is a path on this host, relative to the file that says it: (mapping or list, key).
-PATHS = {"add-files": "from", "builds": "source", "users": "ledger", "sources": "signed-by"}
+PATHS = {"add-files": "from", "builds": "source", "users": "ledger", "sources": "signed-by", "notifications": "script"}
 
 
 @dataclass(frozen=True)

@@ -256,6 +256,16 @@ class Publish(Strict):
     latest_link: bool = True  #: TARGET/latest-SHORT-VERSION
 
 
+class Notification(Strict):
+    """A program of this host, called at each change of status and phase in Pungi's protocol.
+
+    `timeout`: seconds of one call.
+    """
+
+    script: HostPath  #: relative to the manifest file
+    timeout: int = Field(default=60, ge=1, le=3600)
+
+
 class Compose(Strict):
     """compose.yaml without its content keys."""
 
@@ -270,6 +280,7 @@ class Compose(Strict):
     hub: HubTarget = HubTarget()
     builds: tuple[Build, ...] = ()
     publish: Publish = Publish()
+    notifications: tuple[Notification, ...] = ()
 
 
 class VariantSpec(Strict):
