@@ -69,7 +69,12 @@ class Attempt:
             except (Failure, ValidationError, OSError) as failure:
                 self._report(self._host_result(f"the job could not be prepared: {failure}"))
                 return
-            self._build()
+            try:
+                child = self._start()
+            except OSError as error:
+                self._report(self._host_result(f"deb-mock could not be started: {error}"))
+                return
+            self._build(child)
         finally:
             self._pulse.stop()
 
@@ -78,6 +83,14 @@ class Attempt:
         self._pulse.start()
         try:
             self._report(self._place.job.find_result() or self._host_result("its result is gone"))
+        finally:
+            self._pulse.stop()
+
+    def report_fault(self, message: str) -> None:
+        """Give up an attempt that this host cannot even begin."""
+        self._pulse.start()
+        try:
+            self._report(self._host_result(message))
         finally:
             self._pulse.stop()
 
@@ -106,8 +119,7 @@ class Attempt:
         own = AptSource(uris=(uri,), suites=(suite.name,), components=suite.components, signed_by=suite.key)
         return (*spec.job.target.sources, own)
 
-    def _build(self) -> None:
-        child = self._start()
+    def _build(self, child: Process) -> None:
         try:
             self._say_started()
             while child.poll() is None:

@@ -22,7 +22,7 @@ from deb_orchestrator.agent.capacity import find_free_mb, find_memory_mb
 from deb_orchestrator.agent.enrolment import enrol, find_token
 from deb_orchestrator.agent.idle import IdleUpdates
 from deb_orchestrator.agent.relay import relaying
-from deb_orchestrator.agent.spool import Place, adopt_places, make_place
+from deb_orchestrator.agent.spool import Place, adopt_places, find_place, make_place
 from debcore.errors import Failure, Interrupted
 from debcore.http import HttpFailure
 from debcore.hub.client import JobClient
@@ -179,7 +179,13 @@ class Agent:
             self._stop.wait(PAUSES[-1])
             return
         log.info("job %d, attempt %d", claimed.job, claimed.attempt)
-        place = make_place(self._spool, claimed)
+        try:
+            place = make_place(self._spool, claimed)
+        except OSError as error:  # the disk is full: the hub should know, and give the job to another
+            log.error("job %d has no room in the spool: %s", claimed.job, error.strerror)
+            reason = f"no room in the agent's spool: {error.strerror}"
+            Attempt(self._client, find_place(self._spool, claimed), self._tool, self._stop).report_fault(reason)
+            return
         with self._holding(place):
             with suppress(ValidationError):  # the attempt says what is wrong with it
                 self._idle.note(BuildSpec.model_validate(claimed.spec))

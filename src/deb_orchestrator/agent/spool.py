@@ -42,14 +42,20 @@ class Place:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def find_place(spool: Path, claimed: Claimed) -> Place:
+    """Where an attempt is or would be."""
+    return Place(spool / f"{claimed.job}-{claimed.attempt}", claimed)
+
+
 def make_place(spool: Path, claimed: Claimed) -> Place:
-    """The claim is on disk before the work begins."""
-    path = spool / f"{claimed.job}-{claimed.attempt}"
+    """The claim is on disk before the work begins. Errors: OSError if the disk is full."""
+    place = find_place(spool, claimed)
+    path = place.path
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(mode=0o711, parents=True)  # the sandbox's ids must reach what is bound from job/
     write_file(path / "claim.json", claimed.model_dump_json() + "\n", mode=0o600)
     (path / "job").mkdir(mode=0o755)
-    return Place(path, claimed)
+    return place
 
 
 def adopt_places(spool: Path) -> Iterator[Place]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import insert, or_, select
+from sqlalchemy.exc import OperationalError
 
 from deb_orchestrator.dispatch import statements
 from deb_orchestrator.dispatch.classes import find_classes
@@ -59,6 +60,7 @@ class Worker:
         self._solver = solver or DoseSolver()
         self._boot = secrets.token_hex(16)
         self._wake = threading.Event()
+        self._owed: list[jobs.Claimed] = []
         hub.wake.subscribe(self._hear)
 
     def run(self, stop: threading.Event) -> None:
@@ -66,16 +68,16 @@ class Worker:
         while not stop.is_set():
             self._wake.clear()
             try:
+                self._release_owed()
                 claimed = self.claim()
             except Exception:
                 log.exception("the hub's worker cannot claim")
                 stop.wait(LOOK_S)
                 continue
-            if claimed is not None:
-                if not self.do(claimed):
-                    stop.wait(AWAY_S)
-            else:
+            if claimed is None:
                 self._wake.wait(LOOK_S)
+            elif not self._try(claimed):
+                stop.wait(AWAY_S)
 
     def claim(self) -> jobs.Claimed | None:
         with self._hub.db.read() as db:
@@ -89,7 +91,7 @@ class Worker:
     def do(self, claimed: jobs.Claimed) -> bool:
         """The job, to its end. A fault of ours or the host's gives it back for another try.
 
-        False: the store of artifacts is away. That costs the job no try, and this worker waits a while.
+        False: the store of artifacts or the database is away. That costs the job no try, and this worker waits a while.
         """
         try:
             with self._beating(claimed):
@@ -115,6 +117,10 @@ class Worker:
             log.error("job %d (%s) waits: %s", claimed.job, claimed.kind, failure)
             self._release(claimed, str(failure))
             return False
+        except OperationalError as error:
+            log.error("job %d (%s) waits for the database: %s", claimed.job, claimed.kind, error.orig)
+            self._owed.append(claimed)  # given back as soon as it can be told
+            return False
         except HostFailed as failure:
             log.error("job %d (%s) goes back: %s", claimed.job, claimed.kind, failure)
             self._finish(claimed, jobs.Outcome.HOST, str(failure))
@@ -127,6 +133,21 @@ class Worker:
 
     def wake(self) -> None:
         self._wake.set()
+
+    def _try(self, claimed: jobs.Claimed) -> bool:
+        """As `do`. Where not even the end of a job can be told, the worker goes on living."""
+        try:
+            return self.do(claimed)
+        except Exception:
+            log.exception("the end of job %d (%s) could not be told", claimed.job, claimed.kind)
+            self._owed.append(claimed)
+            return False
+
+    def _release_owed(self) -> None:
+        """What was at hand when the database went away."""
+        while self._owed:
+            self._release(self._owed[0], "the database was away")
+            del self._owed[0]
 
     def _finish(self, claimed: jobs.Claimed, outcome: jobs.Outcome, reason: str) -> None:
         hash_ = hashlib.sha256(f"{outcome.value}:{reason}".encode()).hexdigest()

@@ -23,18 +23,47 @@ from psycopg import sql
 from deb_orchestrator.store.engine import Database
 from deb_orchestrator.store.migrate import migrate
 from deb_orchestrator.store.tables import metadata
-from debcore.command import STDOUT, run, spawn
+from debcore.command import STDOUT, Process, run, spawn
 from debcore.errors import Failure
 
 INSTALLED = Path("/usr/lib/postgresql")
 START_TIMEOUT = 180  # seconds
 
 
-@dataclass(frozen=True)
+@dataclass
 class Server:
-    """A running server."""
+    """A server that runs, unless a test has crashed it."""
 
     directory: Path
+    binaries: Path
+    process: Process | None = None
+
+    def start(self) -> None:
+        """Return once it takes connections."""
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.directory),
+            "max_connections": "200",
+            "fsync": "off",  # these tests kill clients and servers, never the machine
+            "shared_buffers": "64MB",
+            "autovacuum_naptime": "5s",
+        }
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        with (self.directory / "log").open("ab") as log:
+            argv = _as_user([str(self.binaries / "postgres"), "-D", str(self.directory / "data"), *options])
+            self.process = spawn(argv, stdout=log, stderr=STDOUT, cwd=self.directory, new_session=True)
+        _wait_until_ready(self)
+
+    def crash(self) -> None:
+        """Immediate shutdown: no session is asked, nothing is written, the next start recovers. Source: postgres(1)."""
+        self.stop(signal.SIGQUIT)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Fast shutdown, unless *how* says otherwise."""
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(timeout=120)
+            self.process = None
 
     def url(self, database: str) -> str:
         return f"postgresql:///{database}?host={self.directory}&user=postgres"
@@ -81,25 +110,12 @@ def running_server() -> Iterator[Server]:
         data = directory / "data"
         run(_as_user([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8",
                       "--locale=C", "--no-sync"]), cwd=directory)  # fmt: skip
-        settings = {
-            "listen_addresses": "",
-            "unix_socket_directories": str(directory),
-            "max_connections": "200",
-            "fsync": "off",  # these tests kill clients, never the server or the machine
-            "shared_buffers": "64MB",
-            "autovacuum_naptime": "5s",
-        }
-        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        with (directory / "log").open("wb") as log:
-            argv = _as_user([str(binaries / "postgres"), "-D", str(data), *options])
-            process = spawn(argv, stdout=log, stderr=STDOUT, cwd=directory, new_session=True)
+        server = Server(directory, binaries)
         try:
-            server = Server(directory)
-            _wait_until_ready(server)
+            server.start()
             yield server
         finally:
-            process.send_signal(signal.SIGINT)  # fast shutdown: postgres(1)
-            process.wait(timeout=120)
+            server.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

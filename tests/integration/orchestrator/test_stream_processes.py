@@ -23,7 +23,7 @@ def server(tmp_path: Path) -> Iterator[NatsServer]:
         yield server
 
 
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("database", [pytest.param("sqlite", marks=pytest.mark.slow), "postgresql"])
 def test_kill_nine_of_hubs_and_of_the_server(stack: Stack, server: NatsServer, tmp_path: Path, database: str) -> None:
     with ExitStack() as after:
         words: list[str | Path] = ["--port", "0", "--nats", server.url, "--nats-stream", "farm"]

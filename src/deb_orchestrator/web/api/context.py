@@ -11,6 +11,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from deb_orchestrator.domain import jobs
@@ -143,6 +144,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Failure, _failure)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(OperationalError, _database_away)
     app.add_exception_handler(Exception, _broken)
 
 
@@ -170,6 +172,13 @@ def _http(_request: Request, error: Exception) -> JSONResponse:
     http = cast(HTTPException, error)
     hints = {404: "see /api/v1/openapi.json for what there is", 405: "see /api/v1/openapi.json"}
     return problem(http.status_code, str(http.detail), hints.get(http.status_code, ""))
+
+
+def _database_away(request: Request, error: Exception) -> JSONResponse:
+    """It was stopped, is being started, or its disk is full: 503, which clients and agents try again."""
+    fault = str(cast(OperationalError, error).orig).strip().partition("\n")[0]
+    log.error("%s %s: the database: %s", request.method, getattr(request.scope.get("route"), "path", "?"), fault)
+    return problem(503, "the hub's database does not answer", "try again; its log says more")
 
 
 def _broken(request: Request, error: Exception) -> JSONResponse:
