@@ -9,19 +9,20 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from deb_bootc_compose.directory import ComposeDirectory, Status, make_compose_directory
 from deb_bootc_compose.earlier import KINDS as REUSABLE
 from deb_bootc_compose.earlier import Earlier
 from deb_bootc_compose.embedded import HubAddress, attached, default_state, named_hub
+from deb_bootc_compose.estimate import load_past
 from deb_bootc_compose.graph import Graph, Node, Outcome, timings
-from deb_bootc_compose.journal import Journal
+from deb_bootc_compose.journal import Entry, Journal
 from deb_bootc_compose.lints.registry import LINTS
 from deb_bootc_compose.lock import check_locked, load_lock
 from deb_bootc_compose.manifest import Manifest
@@ -176,8 +177,23 @@ class Summary:
         }  # fmt: skip
 
 
-def run_compose(directory: ComposeDirectory, *, jobs: int | None = None, say: Callable[[str, str], None]) -> Summary:
+class Watcher(Protocol):
+    """Who is told how a compose goes on: all its tasks, then each line of the journal that is on disk."""
+
+    def begin(self, nodes: Sequence[Node], *, past: Mapping[str, float], jobs: int) -> None: ...
+
+    def hear(self, entry: Entry) -> None: ...
+
+
+def run_compose(
+    directory: ComposeDirectory,
+    *,
+    jobs: int | None = None,
+    say: Callable[[str, str], None],
+    watch: Watcher | None = None,
+) -> Summary:
     """Do what the journal lacks. Errors: Failure (STATUS DOOMED), Interrupted (STATUS TERMINATED)."""
+    jobs = jobs or max(2, os.cpu_count() or 1)
     started = load_started(directory)
     nodes = make_nodes(started.manifest, started.options, started.digests)
     with directory.running(), ExitStack() as stack:
@@ -186,17 +202,19 @@ def run_compose(directory: ComposeDirectory, *, jobs: int | None = None, say: Ca
             scripts, told=about(directory, started.manifest.compose), log_path=directory.logs / NOTIFICATIONS
         )
         stack.callback(notifier.close)
-        journal = Journal(directory.journal_path, hear=notifier.hear)
+        journal = Journal(directory.journal_path, hear=(notifier.hear, *([watch.hear] if watch else [])))
         stack.callback(journal.close)
         notifier.tell_status(Status.STARTED)
         nodes = list(_with_request(nodes, journal))
+        if watch is not None:
+            watch.begin(nodes, past=load_past(directory.path.parent, own=directory.path), jobs=jobs)
         journal.append("compose.resumed" if journal.entries else "compose.started", id=directory.id, pid=os.getpid())
         runner = stack.enter_context(Runner(directory.work, directory.logs, command=_command, progress=say))
         hub = _Hub(stack, started.options)
         earlier = Earlier(directory)
         graph = Graph(
             nodes, root=directory.path, journal=journal, runner=runner,
-            jobs=jobs or max(2, os.cpu_count() or 1),
+            jobs=jobs,
             prepare=lambda node, identity: _context(node, identity, hub, directory, earlier),
         )  # fmt: skip
         status = Status.DOOMED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,10 +25,10 @@ class Entry:
 
 
 class Journal:
-    """Opened by the one process that holds the compose's lock. *hear* is told of each line once it is on disk."""
+    """Opened by the one process that holds the compose's lock. *hear*: told of each line once it is on disk."""
 
-    def __init__(self, path: Path, *, hear: Callable[[Entry], None] | None = None) -> None:
-        self._hear = hear
+    def __init__(self, path: Path, *, hear: Sequence[Callable[[Entry], None]] = ()) -> None:
+        self._hear = tuple(hear)
         fresh = not path.exists()
         self.entries = list(read_journal(path))
         _cut_torn_line(path)
@@ -52,8 +52,8 @@ class Journal:
                 f"the journal cannot be written: {error}", hint="free some space, then: deb-bootc-compose resume DIR"
             ) from error
         self.entries.append(entry)
-        if self._hear is not None:
-            self._hear(entry)
+        for hear in self._hear:
+            hear(entry)
         return entry
 
     def find_finished(self, task: str, identity: str) -> Entry | None:

@@ -29,7 +29,8 @@ from debcore.errors import ConfigError, Failure
 @click.option("--notification-script", "scripts", multiple=True, type=click.Path(path_type=Path), help="Call this "
               "program at each change of status and phase, as Pungi does (see also `notifications`).")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 64), help="Tasks at the same time (default: the number of processors).")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; progress is then JSON too, a line "
+              "for each event on standard error.")  # fmt: skip
 def command(
     manifest: Path, target: Path | None, locked: Path | None, hub: str | None, token_file: Path | None,
     settings: tuple[str, ...], skip: tuple[str, ...], until: str | None, scripts: tuple[Path, ...],
@@ -52,7 +53,7 @@ def command(
     except Failure as failure:
         tell_failed_start(named, failure, config=find_manifest(manifest).absolute(), target=where)
         raise
-    print_summary(composing(directory, jobs=jobs), as_json=as_json)
+    print_summary(composing(directory, jobs=jobs, as_json=as_json), as_json=as_json)
 
 
 def default_target(manifest: Path) -> Path:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import click
 
 from deb_bootc_compose.cli.build import default_target
-from deb_bootc_compose.cli.show import Progress
+from deb_bootc_compose.cli.progress import Progress
 from deb_bootc_compose.directory import find_compose
 from deb_bootc_compose.publish.outputs import CommitOutput, ImageOutput, load_outputs
 from deb_bootc_compose.publish.registry import Pushed, Registry, default_authfile, find_pusher, parse_name, push_image

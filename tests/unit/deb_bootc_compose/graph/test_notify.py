@@ -52,7 +52,7 @@ def test_a_compose_is_told_in_pungis_words(tmp_path: Path) -> None:
     told = about(compose, started.manifest.compose)
     made = Notifier([script], told=told, log_path=tmp_path / "notifications.log")
     made.tell_status(Status.STARTED)
-    journal = Journal(tmp_path / "journal.jsonl", hear=made.hear)
+    journal = Journal(tmp_path / "journal.jsonl", hear=[made.hear])
     journal.append("compose.started", id="x")
     journal.append("task.started", task="tree.server.amd64", identity="0")
     journal.append("task.finished", task="tree.server.amd64", identity="0", seconds=2.5, result={}, files=[])
