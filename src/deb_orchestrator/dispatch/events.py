@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.engine import hint
@@ -82,11 +82,16 @@ def last_event(db: Connection) -> int:
     return int(db.execute(select(event_counter.c.n)).scalar_one())
 
 
-def read_events(db: Connection, after: int, limit: int = 1000, *, request: str | None = None) -> list[Event]:
-    """Events above *after*, in order, at most *limit*; only those of *request* if it is given."""
+def read_events(
+    db: Connection, after: int, limit: int = 1000, *, request: str | None = None,
+    where: ColumnElement[bool] | None = None,
+) -> list[Event]:  # fmt: skip
+    """Events above *after*, in order, at most *limit*; only those of *request* and those *where* it is true."""
     query = select(event).where(event.c.n > after).order_by(event.c.n).limit(limit)
     if request is not None:
         query = query.where(event.c.request == request)
+    if where is not None:
+        query = query.where(where)
     return [
         Event(
             n=row.n,

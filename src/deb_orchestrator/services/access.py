@@ -17,7 +17,6 @@ from deb_orchestrator.services.people import hash_token
 from deb_orchestrator.services.publish_settings import debug_suite
 from deb_orchestrator.services.suite_view import find_heirs, find_order, load_parents
 from deb_orchestrator.store.clock import now
-from deb_orchestrator.store.tables_domain import build
 from deb_orchestrator.store.tables_doors import apt_credential, suite_role
 from deb_orchestrator.store.tables_publish import (
     binary_package,
@@ -71,14 +70,6 @@ def list_hidden(db: Connection, who: Principal) -> frozenset[str]:
         return frozenset()
     mine = (suite_role.c.principal == who.name) & suite_role.c.role.in_(("reader", "manager"))
     return private - set(db.execute(sa.select(suite_role.c.suite).where(mine)).scalars())
-
-
-def check_build(hub: Hub, who: Principal, id_: int) -> None:
-    """Errors: NotFound, as if there were no such build, if its suite is hidden from *who*."""
-    with hub.db.read() as db:
-        name = db.execute(sa.select(build.c.suite).where(build.c.id == id_)).scalar_one_or_none()
-        if name is None or is_private(name, list_hidden(db, who)):
-            raise NotFound(f"there is no build {id_}", hint="list them with: deb-orchestrator list-builds")
 
 
 def check_manage(db: Connection, who: Principal, name: str) -> None:
@@ -140,7 +131,7 @@ def may_fetch(db: Connection, caller: Caller, path: str) -> bool:
         return not is_private(name, private) or _may_fetch_of(db, caller, {base_of(name)})
     if top != "pool" or "/" not in rest:
         return True  # there is no such file
-    holders = {base_of(name) for name in _find_holders(db, path)}
+    holders = {base_of(name) for name in find_holders(db, path)}
     return any(not is_private(name, private) for name in holders) or _may_fetch_of(db, caller, holders, pool=True)
 
 
@@ -171,7 +162,7 @@ def _may_fetch_of(db: Connection, caller: Caller, names: set[str], *, pool: bool
     return not known.isdisjoint(names)
 
 
-def _find_holders(db: Connection, path: str) -> set[str]:
+def find_holders(db: Connection, path: str) -> set[str]:
     """Suites that hold or held the file of the pool."""
     member, package = suite_binary.c, binary_package.c
     query = sa.select(member.suite).join(binary_package, package.id == member.package_id).where(package.path == path)

@@ -17,6 +17,7 @@ from deb_orchestrator.domain.upload import Listing, parse_listing
 from deb_orchestrator.services.hub import Hub, NotFound, Principal, log_audit
 from deb_orchestrator.services.opening import open_files, open_text
 from deb_orchestrator.services.requests import find_refusal, need_packages
+from deb_orchestrator.services.sight import EVERYTHING, Sight
 from deb_orchestrator.services.sources import check_source
 from deb_orchestrator.services.targets import find_target
 from deb_orchestrator.services.uploaders import find_distributions, find_uploader
@@ -187,10 +188,11 @@ def _record(
 
 
 def list_uploads(
-    hub: Hub, *, name: str | None = None, target: str | None = None, before: int | None = None, limit: int = 50
-) -> list[Upload]:
+    hub: Hub, *, name: str | None = None, target: str | None = None, before: int | None = None, limit: int = 50,
+    sight: Sight = EVERYTHING,
+) -> list[Upload]:  # fmt: skip
     """Newest first; *before* is an upload's id."""
-    query = select(upload).order_by(upload.c.id.desc()).limit(limit)
+    query = select(upload).where(sight.of_target(upload.c.target)).order_by(upload.c.id.desc()).limit(limit)
     if name is not None:
         query = query.where(upload.c.name == name)
     if target is not None:
@@ -201,10 +203,10 @@ def list_uploads(
         return [_read(row) for row in db.execute(query)]
 
 
-def get_upload(hub: Hub, id_: int) -> Upload:
+def get_upload(hub: Hub, id_: int, *, sight: Sight = EVERYTHING) -> Upload:
     """Errors: NotFound."""
     with hub.db.read() as db:
-        row = db.execute(select(upload).where(upload.c.id == id_)).one_or_none()
+        row = db.execute(select(upload).where(upload.c.id == id_, sight.of_target(upload.c.target))).one_or_none()
     if row is None:
         raise NotFound(f"there is no upload {id_}", hint="list them with: deb-orchestrator list-uploads")
     return _read(row)

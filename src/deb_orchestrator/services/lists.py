@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, select
 
-from deb_orchestrator.services import access
 from deb_orchestrator.services.hub import Hub, Principal
+from deb_orchestrator.services.sight import Sight, load_sight
 from deb_orchestrator.services.states import BuildFacts, load_builds
 from deb_orchestrator.store.clock import as_datetime
 from deb_orchestrator.store.tables_domain import build, build_arch, source
@@ -69,7 +69,7 @@ class Lines:
 def list_lines(hub: Hub, who: Principal, wanted: Wanted, *, limit: int = 50) -> Lines:
     """At most *limit*; fewer, with `older` set, where very many were looked at to find them."""
     with hub.db.read() as db:
-        query = _select(wanted, access.list_hidden(db, who))
+        query = _select(wanted, load_sight(db, who))
         found: list[BuildLine] = []
         before, looked = wanted.before, 0
         while looked < _MOST:
@@ -87,9 +87,9 @@ def list_lines(hub: Hub, who: Principal, wanted: Wanted, *, limit: int = 50) -> 
     return Lines(tuple(found), before)
 
 
-def _select(wanted: Wanted, hidden: Iterable[str]) -> Select[Any]:
+def _select(wanted: Wanted, sight: Sight) -> Select[Any]:
     query = select(build.c.id).join(source, source.c.id == build.c.source_id).order_by(build.c.id.desc())
-    tests: list[ColumnElement[bool]] = [build.c.suite.not_in(list(hidden))]
+    tests: list[ColumnElement[bool]] = [sight.builds()]
     for column, value in (
         (source.c.name, wanted.source),
         (build.c.target, wanted.target),

@@ -8,9 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from deb_orchestrator.services import access
 from deb_orchestrator.services.hub import Hub, NotFound, Principal
 from deb_orchestrator.services.lists import ArchLine, BuildLine, read_lines
+from deb_orchestrator.services.sight import Sight, load_sight
 from deb_orchestrator.services.suite_view import active
 from deb_orchestrator.store.tables_domain import build, build_arch, source
 from deb_orchestrator.store.tables_publish import source_package, suite_snapshot, suite_source
@@ -59,9 +59,7 @@ def make_matrix(
         found: list[RowOf] = []
         looked = 0
         while looked < _MOST:
-            names = list(
-                db.execute(_names(access.list_hidden(db, who), target, part, after).limit(limit + 1)).scalars()
-            )
+            names = list(db.execute(_names(load_sight(db, who), target, part, after).limit(limit + 1)).scalars())
             for row in _load_rows(db, target, names[:limit]):
                 if len(found) == limit:
                     return Matrix(_arches(found), tuple(found), found[-1].name)
@@ -73,9 +71,9 @@ def make_matrix(
     return Matrix(_arches(found), tuple(found), after)
 
 
-def _names(hidden: Iterable[str], target: str, part: str, after: str) -> Select[Any]:
+def _names(sight: Sight, target: str, part: str, after: str) -> Select[Any]:
     query = select(source.c.name).join(build, build.c.source_id == source.c.id).distinct().order_by(source.c.name)
-    query = query.where(build.c.target == target, build.c.scratch.is_(False), build.c.suite.not_in(list(hidden)))
+    query = query.where(build.c.target == target, build.c.scratch.is_(False), sight.builds())
     if part:
         query = query.where(source.c.name.contains(part, autoescape=True))
     return query.where(source.c.name > after) if after else query
@@ -83,7 +81,7 @@ def _names(hidden: Iterable[str], target: str, part: str, after: str) -> Select[
 
 def _load_rows(db: Connection, target: str, names: list[str]) -> list[RowOf]:
     newest = _newest().where(build.c.target == target, build.c.scratch.is_(False), source.c.name.in_(names))
-    rows = db.execute(newest.group_by(source.c.name, build_arch.c.arch)).all()
+    rows = db.execute(newest.group_by(source.c.name, build.c.target, build_arch.c.arch)).all()
     lines = {line.id: line for line in read_lines(db, {row.id for row in rows})}
     cells: dict[str, dict[str, Cell]] = {}
     for row in rows:
@@ -131,23 +129,23 @@ class SourcePage:
 def get_source(hub: Hub, who: Principal, name: str) -> SourcePage:
     """Errors: NotFound, also if all that has it is hidden from *who*."""
     with hub.db.read() as db:
-        hidden = access.list_hidden(db, who)
-        seen = _newest().where(source.c.name == name, build.c.scratch.is_(False), build.c.suite.not_in(list(hidden)))
+        sight = load_sight(db, who)
+        seen = _newest().where(source.c.name == name, build.c.scratch.is_(False), sight.builds())
         rows = db.execute(seen.group_by(source.c.name, build.c.target, build_arch.c.arch)).all()
         lines = {line.id: line for line in read_lines(db, {row.id for row in rows})}
         cells: dict[str, dict[str, Cell]] = {}
         for row in rows:
             cells.setdefault(row.target, {})[row.arch] = _cell(lines, row)
         found = tuple(_row(target, cells[target]) for target in sorted(cells))
-        held = _load_held(db, name, hidden)
+        held = _load_held(db, name, sight)
     if not found and not held:
         raise NotFound(f"there is no source {name[:128]}", hint="the search finds parts of names")
     return SourcePage(name, Matrix(_arches(found), found), held)
 
 
-def _load_held(db: Connection, name: str, hidden: Iterable[str]) -> tuple[Held, ...]:
+def _load_held(db: Connection, name: str, sight: Sight) -> tuple[Held, ...]:
     p = source_package.c
     query = select(suite_source.c.suite, p.version).join(suite_source, suite_source.c.package_id == p.id)
     query = query.where(p.name == name, active(suite_source, None))
     query = query.where(suite_source.c.suite.not_in(select(suite_snapshot.c.suite))).order_by(suite_source.c.suite)
-    return tuple(Held(row.suite, row.version) for row in db.execute(query) if not access.is_private(row.suite, hidden))
+    return tuple(Held(row.suite, row.version) for row in db.execute(query) if sight.sees_suite(row.suite))

@@ -95,7 +95,7 @@ def finish_upload(hub: Hub, who: Principal, sha256: str, size: int) -> Blob:
             while chunk := file.read(_CHUNK):
                 new.write(chunk)
             blob = new.commit(sha256=sha256, size=size)
-        keep_blob(hub, blob)
+        keep_blob(hub, blob, sent_by=who)
     except StoreAway:  # what came is good: the next call sends an empty piece and goes on here
         raise
     except BaseException:

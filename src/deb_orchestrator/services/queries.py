@@ -11,7 +11,8 @@ from deb_orchestrator.dispatch.events import Event, last_event, read_events
 from deb_orchestrator.services.access import is_private, list_private
 from deb_orchestrator.services.attempts import live_log_size
 from deb_orchestrator.services.check_view import load_checks
-from deb_orchestrator.services.hub import Hub, NotFound
+from deb_orchestrator.services.hub import Hub, NotFound, Principal
+from deb_orchestrator.services.sight import EVERYTHING, Sight, load_sight
 from deb_orchestrator.services.states import ArchState, BuildFacts, load_builds
 from deb_orchestrator.services.targets import find_target, read_target
 from deb_orchestrator.store.clock import as_datetime
@@ -35,9 +36,12 @@ def get_request(hub: Hub, id_: str) -> model.Request:
         return _request(db, row)
 
 
-def list_requests(hub: Hub, *, state: str | None = None, limit: int = 50) -> list[model.Request]:
+def list_requests(
+    hub: Hub, *, state: str | None = None, limit: int = 50, sight: Sight = EVERYTHING
+) -> list[model.Request]:
     """Newest first."""
-    query = select(request).order_by(request.c.created_at.desc(), request.c.id).limit(min(limit, PAGE))
+    query = select(request).where(sight.requests()).order_by(request.c.created_at.desc(), request.c.id)
+    query = query.limit(min(limit, PAGE))
     with hub.db.read() as db:
         rows = db.execute(query.where(request.c.state == state) if state else query).all()
         return [_request(db, row) for row in rows]
@@ -65,11 +69,11 @@ def get_build(hub: Hub, id_: int) -> model.Build:
 
 def list_builds(
     hub: Hub, *, source_name: str | None = None, target: str | None = None, suite_name: str | None = None,
-    request_id: str | None = None, before: int | None = None, limit: int = 50,
+    request_id: str | None = None, before: int | None = None, limit: int = 50, sight: Sight = EVERYTHING,
 ) -> list[model.Build]:  # fmt: skip
     """Newest first; *before* is a build id."""
     query = select(build.c.id).join(source, source.c.id == build.c.source_id).order_by(build.c.id.desc())
-    tests: list[ColumnElement[bool]] = []
+    tests: list[ColumnElement[bool]] = [sight.builds()]
     if source_name is not None:
         tests.append(source.c.name == source_name)
     if target is not None:
@@ -209,9 +213,10 @@ def list_suites(hub: Hub, *, base_url: str) -> list[model.Suite]:
         ]  # fmt: skip
 
 
-def list_targets(hub: Hub) -> list[model.Target]:
+def list_targets(hub: Hub, *, sight: Sight = EVERYTHING) -> list[model.Target]:
+    query = select(target_table).where(sight.targets()).order_by(target_table.c.name)
     with hub.db.read() as db:
-        return [read_target(row) for row in db.execute(select(target_table).order_by(target_table.c.name))]
+        return [read_target(row) for row in db.execute(query)]
 
 
 def get_target(hub: Hub, name: str) -> model.Target:
@@ -220,10 +225,13 @@ def get_target(hub: Hub, name: str) -> model.Target:
         return find_target(db, name)
 
 
-def list_events(hub: Hub, after: int, limit: int, *, request_id: str | None = None) -> list[model.Event]:
-    """Oldest first. What came of an attempt that is not its job's last one is marked superseded."""
+def list_events(
+    hub: Hub, after: int, limit: int, *, request_id: str | None = None, who: Principal | None = None
+) -> list[model.Event]:
+    """Oldest first, and only what *who* sees. What came of an attempt that is not its job's last is superseded."""
     with hub.db.read() as db:
-        events = read_events(db, after, min(limit, PAGE), request=request_id)
+        sight = EVERYTHING if who is None else load_sight(db, who)
+        events = read_events(db, after, min(limit, PAGE), request=request_id, where=sight.events())
         attempts = _attempts(db, events)
     return [_event(one, attempts) for one in events]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from deb_orchestrator.domain.jobs import State
-from deb_orchestrator.services import access
 from deb_orchestrator.services.agents import SIGN_POOL, find_maintenance
 from deb_orchestrator.services.asking import SOLVE_POOL
 from deb_orchestrator.services.hub import Hub, Principal
 from deb_orchestrator.services.lists import BuildLine, read_lines
+from deb_orchestrator.services.sight import load_sight
 from deb_orchestrator.services.takers import load_builders, say_queued, select_with_class
 from deb_orchestrator.services.targets import HUB_POOL
 from deb_orchestrator.store.clock import as_datetime
@@ -73,17 +73,13 @@ def get_queue(hub: Hub, who: Principal, state: State, *, arch: str = "", offset:
     if arch:
         query = query.where(job_class.c.arch == arch)
     with hub.db.read() as db:
-        rows = db.execute(query).all()
+        sight = load_sight(db, who)
+        rows = db.execute(query.where(sight.jobs())).all()
         builds = {line.id: line for line in read_lines(db, {row.build_id for row in rows if row.build_id is not None})}
-        shown = _leave_out(rows[:PAGE], builds, access.list_hidden(db, who))
-        lines = _explain(db, state, shown, builds)
+        lines = _explain(db, state, rows[:PAGE], builds, frank=sight.whole)
         return Queue(
             tuple(lines), _count(db), find_maintenance(db), offset + PAGE if len(rows) > PAGE else None
         )  # fmt: skip
-
-
-def _leave_out(rows: Iterable[Row[Any]], builds: Mapping[int, BuildLine], hidden: Iterable[str]) -> list[Row[Any]]:
-    return [row for row in rows if not access.is_private(_suite_of(row, builds), hidden)]
 
 
 def _suite_of(row: Row[Any], builds: Mapping[int, BuildLine]) -> str:
@@ -92,10 +88,10 @@ def _suite_of(row: Row[Any], builds: Mapping[int, BuildLine]) -> str:
 
 
 def _explain(
-    db: Connection, state: State, rows: Sequence[Row[Any]], builds: Mapping[int, BuildLine]
+    db: Connection, state: State, rows: Sequence[Row[Any]], builds: Mapping[int, BuildLine], *, frank: bool
 ) -> list[QueueLine]:
     if state is State.QUEUED:
-        words = _say_queued(db, rows)
+        words = _say_queued(db, rows, frank=frank)
     elif state is State.RUNNING:
         words = _say_running(rows)
     else:
@@ -112,8 +108,8 @@ def _explain(
     ]  # fmt: skip
 
 
-def _say_queued(db: Connection, rows: Sequence[Row[Any]]) -> dict[int, tuple[str, str]]:
-    builders = load_builders(db, [row.id for row in rows])
+def _say_queued(db: Connection, rows: Sequence[Row[Any]], *, frank: bool) -> dict[int, tuple[str, str]]:
+    builders = load_builders(db, [row.id for row in rows], frank=frank)
     ahead, owners = _load_ahead(db, rows), _count_owners(db, rows)
     found = {}
     for row in rows:
@@ -206,9 +202,8 @@ def list_tried(hub: Hub, who: Principal, name: str, *, limit: int = 50) -> list[
     )
     with hub.db.read() as db:
         rows = db.execute(query).all()
-        hidden = access.list_hidden(db, who)
-        lines = read_lines(db, {row.build_id for row in rows if row.build_id is not None})
-    builds = {line.id: line for line in lines if not access.is_private(line.suite, hidden)}
+        seen = load_sight(db, who).find_builds(db, {row.build_id for row in rows if row.build_id is not None})
+        builds = {line.id: line for line in read_lines(db, seen)}
     return [
         Tried(
             job=row.job_id, kind=row.kind, attempt=row.attempt, arch=row.arch or "",
@@ -224,6 +219,6 @@ def list_running(hub: Hub, who: Principal) -> dict[int, BuildLine]:
     query = select(job.c.id, job.c.build_id).where(job.c.state == State.RUNNING.value, job.c.build_id.is_not(None))
     with hub.db.read() as db:
         rows = db.execute(query).all()
-        hidden = access.list_hidden(db, who)
-        builds = {line.id: line for line in read_lines(db, {row.build_id for row in rows})}
-    return {row.id: builds[row.build_id] for row in rows if not access.is_private(builds[row.build_id].suite, hidden)}
+        seen = load_sight(db, who).find_builds(db, {row.build_id for row in rows})
+        builds = {line.id: line for line in read_lines(db, seen)}
+    return {row.id: builds[row.build_id] for row in rows if row.build_id in seen}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
-from deb_orchestrator.services import access
 from deb_orchestrator.services.hub import Hub, Principal
 from deb_orchestrator.services.publish_settings import debug_suite
+from deb_orchestrator.services.sight import Sight, load_sight
 from deb_orchestrator.services.suite_view import active
 from deb_orchestrator.store.tables import agent
 from deb_orchestrator.store.tables_domain import build, source
@@ -61,37 +60,37 @@ def search(hub: Hub, who: Principal, words: str) -> Found:
     if not text:
         return Found()
     with hub.db.read() as db:
-        hidden = access.list_hidden(db, who)
+        sight = load_sight(db, who)
         return Found(
-            build=_find_build(db, text, hidden), sources=_find_sources(db, text, hidden),
-            packages=_find_packages(db, text, hidden), suites=_find_suites(db, text, hidden),
+            build=_find_build(db, text, sight), sources=_find_sources(db, text, sight),
+            packages=_find_packages(db, text, sight), suites=_find_suites(db, text, sight),
             hosts=_names(db, agent.c.name, text, agent.c.token_hash.is_not(None)),
         )  # fmt: skip
 
 
-def _find_build(db: Connection, text: str, hidden: Iterable[str]) -> int | None:
+def _find_build(db: Connection, text: str, sight: Sight) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) < 16):
         return None
-    query = sa.select(build.c.id).where(build.c.id == int(text), build.c.suite.not_in(list(hidden)))
+    query = sa.select(build.c.id).where(build.c.id == int(text), sight.builds())
     return db.execute(query).scalar_one_or_none()
 
 
-def _find_sources(db: Connection, text: str, hidden: Iterable[str]) -> tuple[str, ...]:
-    built = sa.exists().where(build.c.source_id == source.c.id, build.c.suite.not_in(list(hidden)))
+def _find_sources(db: Connection, text: str, sight: Sight) -> tuple[str, ...]:
+    built = sa.exists().where(build.c.source_id == source.c.id, sight.builds())
     member = suite_source.c
     held = sa.exists().where(
-        member.package_id == source_package.c.id, active(suite_source, None), _is_open(member.suite, hidden)
+        member.package_id == source_package.c.id, active(suite_source, None), _is_open(member.suite, sight)
     )
     names = {*_names(db, source.c.name, text, built), *_names(db, source_package.c.name, text, held)}
     return tuple(sorted(names, key=lambda name: (name != text, not name.startswith(text), name))[:MOST])
 
 
-def _find_packages(db: Connection, text: str, hidden: Iterable[str]) -> tuple[Package, ...]:
+def _find_packages(db: Connection, text: str, sight: Sight) -> tuple[Package, ...]:
     p, member = binary_package.c, suite_binary.c
-    held = sa.exists().where(member.package_id == p.id, active(suite_binary, None), _is_open(member.suite, hidden))
+    held = sa.exists().where(member.package_id == p.id, active(suite_binary, None), _is_open(member.suite, sight))
     names = _names(db, p.name, text, held)
     query = sa.select(p.name, p.source, member.suite).join(suite_binary, member.package_id == p.id).distinct()
-    query = query.where(p.name.in_(names), active(suite_binary, None), _is_open(member.suite, hidden))
+    query = query.where(p.name.in_(names), active(suite_binary, None), _is_open(member.suite, sight))
     suites: dict[tuple[str, str], list[str]] = {}
     for row in db.execute(query.order_by(member.suite)):
         suites.setdefault((row.name, row.source), []).append(row.suite)
@@ -99,14 +98,14 @@ def _find_packages(db: Connection, text: str, hidden: Iterable[str]) -> tuple[Pa
     return tuple(Package(name, of, tuple(suites[name, of])) for name, of in sorted(suites, key=lambda k: rank[k[0]]))
 
 
-def _find_suites(db: Connection, text: str, hidden: Iterable[str]) -> tuple[str, ...]:
+def _find_suites(db: Connection, text: str, sight: Sight) -> tuple[str, ...]:
     known = suite.c.name.not_in(sa.select(suite_snapshot.c.suite))
-    return tuple(name for name in _names(db, suite.c.name, text, known) if not access.is_private(name, hidden))
+    return tuple(name for name in _names(db, suite.c.name, text, known) if sight.sees_suite(name))
 
 
-def _is_open(name: ColumnElement[str], hidden: Iterable[str]) -> ColumnElement[bool]:
+def _is_open(name: ColumnElement[str], sight: Sight) -> ColumnElement[bool]:
     """Snapshots do not count: what they hold was held by their suite."""
-    closed = [*hidden, *(debug_suite(one) for one in hidden)]
+    closed = [*sight.hidden, *(debug_suite(one) for one in sight.hidden)]
     return sa.and_(name.not_in(closed), name.not_in(sa.select(suite_snapshot.c.suite)))
 
 

@@ -13,6 +13,7 @@ from deb_orchestrator.services import access
 from deb_orchestrator.services.hub import Denied, Hub, Principal
 from deb_orchestrator.services.publish_settings import find_settings
 from deb_orchestrator.services.queries import get_suite
+from deb_orchestrator.services.sight import Sight, load_sight
 from deb_orchestrator.services.suite_view import active, find_heirs, find_order, load_parents
 from deb_orchestrator.services.suites import find_suite_row
 from deb_orchestrator.store.clock import as_datetime
@@ -67,11 +68,11 @@ def get_page(hub: Hub, who: Principal, name: str, *, base_url: str) -> SuitePage
     found = get_suite(hub, name, base_url=base_url)
     with hub.db.read() as db:
         find_suite_row(db, name)
-        hidden, parents = access.list_hidden(db, who), load_parents(db)
+        sight, parents = load_sight(db, who), load_parents(db)
         snapshots = sa.select(suite_snapshot.c.suite).where(suite_snapshot.c.base == name)
         return SuitePage(
-            suite=found, settings=find_settings(db, name), order=_open(find_order(parents, name)[1:], hidden),
-            heirs=_open(find_heirs(parents, name), hidden), targets=_list_targets(db, name),
+            suite=found, settings=find_settings(db, name), order=_open(find_order(parents, name)[1:], sight.hidden),
+            heirs=_open(find_heirs(parents, name), sight.hidden), targets=_list_targets(db, name, sight),
             own=(_count(db, suite_source, name), _count(db, suite_binary, name)), generations=_generations(db, name),
             keys=_keys(db, name),
             snapshots=tuple(db.execute(snapshots.order_by(suite_snapshot.c.event.desc()).limit(20)).scalars()),
@@ -83,8 +84,9 @@ def _open(names: Iterable[str], hidden: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in names if not access.is_private(name, hidden))
 
 
-def _list_targets(db: Connection, name: str) -> tuple[str, ...]:
-    return tuple(db.execute(sa.select(target.c.name).where(target.c.suite == name).order_by(target.c.name)).scalars())
+def _list_targets(db: Connection, name: str, sight: Sight) -> tuple[str, ...]:
+    query = sa.select(target.c.name).where(target.c.suite == name, sight.targets()).order_by(target.c.name)
+    return tuple(db.execute(query).scalars())
 
 
 def _count(db: Connection, table: Table, name: str) -> int:

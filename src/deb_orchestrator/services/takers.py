@@ -41,23 +41,26 @@ class Builders:
     said: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
-def load_builders(db: Connection, jobs: Iterable[int]) -> Builders:
-    """For explaining *jobs*."""
+def load_builders(db: Connection, jobs: Iterable[int], *, frank: bool = True) -> Builders:
+    """For explaining *jobs*. *frank*: with faults in words, which may tell of builds that the reader does not see."""
     trusts, at = load_trusts(db), now(db)
     rows = select(agent).where(agent.c.state == "approved", agent.c.token_hash.isnot(None)).order_by(agent.c.name)
-    every = [Builder(row.id, row.name, read_offer(row, trusts), _find_hindrance(row, at)) for row in db.execute(rows)]
+    every = [
+        Builder(row.id, row.name, read_offer(row, trusts), _find_hindrance(row, at, frank=frank))
+        for row in db.execute(rows)
+    ]
     kept = select(job_exclusion).where(job_exclusion.c.job_id.in_(list(jobs)), job_exclusion.c.until_at > at)
     return Builders(find_maintenance(db), every, frozenset((row.job_id, row.agent_id) for row in db.execute(kept)))
 
 
-def explain_queued(db: Connection, subject: str, job_id: int) -> Reason:
+def explain_queued(db: Connection, subject: str, job_id: int, *, frank: bool = True) -> Reason:
     """What is ahead of a queued job, and which builders may take it, or why none does."""
     row = db.execute(select_with_class().where(job.c.id == job_id)).one()
     mine = (job.c.class_id == row.class_id) & (job.c.state == State.QUEUED.value)
     first = (job.c.rank < row.rank) | ((job.c.rank == row.rank) & (job.c.id < job_id))
     ahead = db.execute(select(func.count()).where(mine, job.c.owner == row.owner, first)).scalar_one()
     others = db.execute(select(func.count(job.c.owner.distinct())).where(mine, job.c.owner != row.owner)).scalar_one()
-    return say_queued(load_builders(db, [job_id]), subject, row, ahead, others)
+    return say_queued(load_builders(db, [job_id], frank=frank), subject, row, ahead, others)
 
 
 def select_with_class() -> Select[Any]:
@@ -114,11 +117,12 @@ def _join(said: str, by: str, others: Sequence[str]) -> str:
     return f"{said}{by}{'; '.join([*others[:_NAMED], *more])}" if others else said
 
 
-def _find_hindrance(row: Row[Any], at: int) -> str:
+def _find_hindrance(row: Row[Any], at: int, *, frank: bool) -> str:
     """Why a builder that could take jobs takes none now."""
     if row.paused_reason is not None:
         return f"is disabled: {row.paused_reason}"
     if row.quarantined_until is not None:
         left = max(0, row.quarantined_until - at) // 1000
-        return f"is in quarantine for {left} s more, then tried with one job: {row.quarantine_reason}"
+        words = f": {row.quarantine_reason}" if frank else ""
+        return f"is in quarantine for {left} s more, then tried with one job{words}"
     return ""

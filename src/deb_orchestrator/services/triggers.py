@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, delete, insert, or_, select, update
 
 from deb_orchestrator.services.hub import Conflict, Hub, LoginNeeded, NotFound, Principal, log_audit
 from deb_orchestrator.services.people import hash_token
+from deb_orchestrator.services.sight import EVERYTHING, Sight, load_sight
 from deb_orchestrator.services.targets import find_target
 from deb_orchestrator.store.clock import as_datetime, now
 from deb_orchestrator.store.engine import hint
@@ -56,9 +57,10 @@ def _check_url(url: str) -> None:
         )
 
 
-def list_triggers(hub: Hub) -> list[Trigger]:
+def list_triggers(hub: Hub, *, sight: Sight = EVERYTHING) -> list[Trigger]:
     with hub.db.read() as db:
-        return [_read(row) for row in db.execute(select(trigger).order_by(trigger.c.name))]
+        query = select(trigger).where(sight.of_target(trigger.c.target)).order_by(trigger.c.name)
+        return [_read(row) for row in db.execute(query)]
 
 
 def remove_trigger(hub: Hub, who: Principal, name: str) -> None:
@@ -78,11 +80,19 @@ def call(hub: Hub, secret: str) -> None:
         hint(db, TOPIC)
 
 
-def list_due(hub: Hub) -> list[Trigger]:
+def list_due(hub: Hub, *, sight: Sight = EVERYTHING) -> list[Trigger]:
     """Those that nobody has looked at since they were called, that are to be polled, or that are to be tried again."""
     with hub.db.read() as db:
-        query = select(trigger).where(_is_due(now(db))).order_by(trigger.c.name)
+        query = select(trigger).where(_is_due(now(db)), sight.of_target(trigger.c.target)).order_by(trigger.c.name)
         return [_read(row) for row in db.execute(query)]
+
+
+def check_trigger(hub: Hub, who: Principal, name: str) -> None:
+    """Errors: NotFound if there is none that *who* sees."""
+    with hub.db.read() as db:
+        seen = load_sight(db, who).of_target(trigger.c.target)
+        if db.execute(select(trigger.c.name).where(trigger.c.name == name, seen)).first() is None:
+            raise _unknown(name)
 
 
 def take_look(hub: Hub, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from deb_orchestrator.services.hub import Hub, NotFound, Principal
@@ -24,7 +24,7 @@ def take_hold(hub: Hub, who: Principal, sha256: str, size: int | None) -> bool:
     with hub.db.write() as db:
         insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
         until_at = now(db) + HOLD_S * 1000
-        values = {"sha256": sha256, "holder": f"{who.scope} {who.name}", "until_at": until_at}
+        values = {"sha256": sha256, "holder": holder_of(who), "until_at": until_at}
         db.execute(
             insert(hold).values(**values).on_conflict_do_update(
                 index_elements=[hold.c.sha256, hold.c.holder], set_={"until_at": until_at}
@@ -35,12 +35,19 @@ def take_hold(hub: Hub, who: Principal, sha256: str, size: int | None) -> bool:
     return known is not None and hub.blobs.find(sha256) == known
 
 
-def keep_blob(hub: Hub, kept: Blob) -> None:
-    """The bytes are synced; say so in SQL."""
+def holder_of(who: Principal) -> str:
+    return f"{who.scope} {who.name}"
+
+
+def keep_blob(hub: Hub, kept: Blob, *, sent_by: Principal | None = None) -> None:
+    """The bytes are synced; say so in SQL, and who has them."""
     with hub.db.write() as db:
         insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
         values = {"sha256": kept.sha256, "size": kept.size, "created_at": now(db)}
         db.execute(insert(blob).values(**values).on_conflict_do_nothing())
+        if sent_by is not None:
+            mine = (hold.c.sha256 == kept.sha256) & (hold.c.holder == holder_of(sent_by))
+            db.execute(update(hold).where(mine).values(sent=True))
 
 
 def find_blob(db: Connection, sha256: str) -> Blob | None:

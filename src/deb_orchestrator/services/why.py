@@ -22,23 +22,23 @@ from debcore.job import Unmet
 from debroot.dose import describe_unmet
 
 
-def explain_build(hub: Hub, id_: int) -> list[Reason]:
-    """Errors: NotFound."""
+def explain_build(hub: Hub, id_: int, *, frank: bool = True) -> list[Reason]:
+    """*frank*: with faults of builders in words, which may tell of other builds. Errors: NotFound."""
     with hub.db.read() as db:
         facts = find_facts(db, id_)
         reasons = [_asked(db, facts)]
         for arch in facts.arches:
-            reasons += _explain_arch(db, facts, arch)
+            reasons += _explain_arch(db, facts, arch, frank=frank)
         for check in load_checks(db, [id_], findings=False).get(id_, ()):
-            reasons += _explain_check(db, id_, check)
+            reasons += _explain_check(db, id_, check, frank=frank)
     return reasons
 
 
-def _explain_check(db: Connection, build: int, check: BuildCheck) -> list[Reason]:
+def _explain_check(db: Connection, build: int, check: BuildCheck, *, frank: bool) -> list[Reason]:
     """What has passed needs no words."""
     subject = f"{'gate' if check.gate else 'check'} {check.id} {check.arch}"
     if check.state is CheckState.QUEUED:
-        return [explain_queued(db, subject, check.job)]
+        return [explain_queued(db, subject, check.job, frank=frank)]
     if check.state not in (CheckState.FAILED, CheckState.ERROR):
         return []
     fact = f"{check.state}: {check.reason}" if check.reason else str(check.state)
@@ -55,7 +55,7 @@ def _asked(db: Connection, facts: BuildFacts) -> Reason:
     )
 
 
-def _explain_arch(db: Connection, facts: BuildFacts, arch: ArchState) -> list[Reason]:
+def _explain_arch(db: Connection, facts: BuildFacts, arch: ArchState, *, frank: bool) -> list[Reason]:
     row, subject = arch.row, f"build {facts.row.id} {arch.row.arch}"
     fact = f"{arch.state}: {arch.reason}" if arch.reason else str(arch.state)
     reasons = [Reason(subject=subject, fact=fact, next="" if _is_kept_out(arch) else _next(arch.state, facts))]
@@ -68,7 +68,7 @@ def _explain_arch(db: Connection, facts: BuildFacts, arch: ArchState) -> list[Re
         )
     reasons += _explain_solver(subject, row.solved)
     if row.job_state == State.QUEUED.value:
-        reasons.append(explain_queued(db, subject, row.job_id))
+        reasons.append(explain_queued(db, subject, row.job_id, frank=frank))
     if arch.state == BuildState.UPLOADED:
         reasons += _unpublished(db, subject, facts.row.suite)
     moves = select(job_log).where(job_log.c.job_id == row.job_id, job_log.c.reason != "").order_by(job_log.c.id)

@@ -38,6 +38,7 @@ hold = Table(
     Column("sha256", Text, primary_key=True),
     Column("holder", Text, primary_key=True),  # `token N` or `job N`
     at("until_at"),
+    Column("sent", Boolean, nullable=False, default=False, server_default=false()),  # the holder has sent the bytes
     Index("ix_hold_until_at", "until_at"),
 )
 

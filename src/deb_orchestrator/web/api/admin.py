@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from deb_orchestrator.services import agents, people, queries
-from deb_orchestrator.services.hub import Hub
+from deb_orchestrator.services import agents, people, queries, sight
+from deb_orchestrator.services.hub import Hub, Principal
 from deb_orchestrator.store.clock import as_datetime
 from deb_orchestrator.web.api.context import Admin, Claimant, Client, HubDep, ParkingDep, base_url
 from deb_orchestrator.web.api.parking import Parking
@@ -35,13 +35,13 @@ def health(hub: HubDep) -> model.Health:
 
 @router.get("/events")
 async def list_events(
-    hub: HubDep, parking: ParkingDep, _who: Client, after: int = 0,
+    hub: HubDep, parking: ParkingDep, who: Client, after: int = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 500, wait: Wait = 0, request: str | None = None,
 ) -> list[model.Event]:  # fmt: skip
-    """Events above *after*, oldest first; *wait*: seconds to hold the answer until there is one."""
+    """Events above *after* that the caller sees, oldest first; *wait*: seconds to hold the answer until one comes."""
 
     async def look() -> list[model.Event] | None:
-        return await asyncio.to_thread(queries.list_events, hub, after, limit, request_id=request) or None
+        return await asyncio.to_thread(queries.list_events, hub, after, limit, request_id=request, who=who) or None
 
     return await parking.until(lambda topics: "event" in topics, wait, look) or []
 
@@ -60,17 +60,17 @@ async def list_cloudevents(
 
 @router.get("/events/stream", response_class=StreamingResponse)
 async def stream_events(
-    hub: HubDep, parking: ParkingDep, _who: Client, after: int = 0, request: str | None = None,
+    hub: HubDep, parking: ParkingDep, who: Client, after: int = 0, request: str | None = None,
     last: Annotated[int | None, Header(alias="Last-Event-ID")] = None,
 ) -> StreamingResponse:  # fmt: skip
     """Server-sent events; a browser that comes back goes on where it was."""
-    stream = _stream(hub, parking, last if last is not None else after, request)
+    stream = _stream(hub, parking, who, last if last is not None else after, request)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
-async def _stream(hub: Hub, parking: Parking, after: int, request_id: str | None) -> AsyncIterator[str]:
+async def _stream(hub: Hub, parking: Parking, who: Principal, after: int, request_id: str | None) -> AsyncIterator[str]:
     async def look() -> list[model.Event] | None:
-        return await asyncio.to_thread(queries.list_events, hub, after, 500, request_id=request_id) or None
+        return await asyncio.to_thread(queries.list_events, hub, after, 500, request_id=request_id, who=who) or None
 
     while not parking.closed:
         found = await parking.until(lambda topics: "event" in topics, ALIVE_S, look)
@@ -94,8 +94,8 @@ def get_me(hub: HubDep, who: Claimant) -> model.Agent:
 
 
 @router.get("/agents")
-def list_agents(hub: HubDep, _who: Client) -> list[model.Agent]:
-    return agents.list_agents(hub)
+def list_agents(hub: HubDep, who: Client) -> list[model.Agent]:
+    return sight.list_agents(hub, who)
 
 
 @router.post("/agents/{name}/approve")

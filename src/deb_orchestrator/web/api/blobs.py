@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from deb_orchestrator.services import attempts, partials, uploads
-from deb_orchestrator.services.hub import Denied, Principal
+from deb_orchestrator.services import attempts, partials, sight, uploads
+from deb_orchestrator.services.hub import Denied, NotFound, Principal
 from deb_orchestrator.web.api.context import Anybody, HubDep, problem
 from deb_orchestrator.web.content import blob_response
 from debcore.blobs import Incoming
@@ -39,7 +39,7 @@ Uploader = Annotated[Principal, Depends(uploader)]
 @router.post("/blobs/{sha256}/hold")
 def hold_blob(sha256: Sha256, size: int, hub: HubDep, who: Uploader) -> dict[str, bool]:
     """Keep a blob from being collected for a day; `present` says whether it must still be sent."""
-    return {"present": uploads.take_hold(hub, who, sha256, size)}
+    return {"present": uploads.take_hold(hub, who, sha256, size) and sight.sees_blob(hub, who, sha256)}
 
 
 @router.put("/blobs/{sha256}", status_code=201)
@@ -52,7 +52,7 @@ async def put_blob(sha256: Sha256, request: Request, hub: HubDep, who: Uploader)
         with hub.blobs.incoming(limit=hub.max_blob) as new:
             await _receive(request, new)
             kept = await asyncio.to_thread(new.commit, sha256=sha256, size=size)
-            await asyncio.to_thread(uploads.keep_blob, hub, kept)
+            await asyncio.to_thread(uploads.keep_blob, hub, kept, sent_by=who)
     except ClientDisconnect:
         return problem(400, "the upload was cut off", "send it again")
     return JSONResponse({"sha256": kept.sha256, "size": kept.size}, status_code=201)
@@ -103,8 +103,10 @@ async def _receive(request: Request, new: Incoming | partials.Piece) -> None:
 
 @router.get("/blobs/{sha256}")
 @router.head("/blobs/{sha256}")
-def get_blob(sha256: Sha256, hub: HubDep, _who: Anybody, request: Request) -> Response:
-    """A blob never changes: its hash is its ETag."""
+def get_blob(sha256: Sha256, hub: HubDep, who: Anybody, request: Request) -> Response:
+    """What the caller has sent, or what something names that the caller sees. A blob's hash is its ETag."""
+    if not sight.sees_blob(hub, who, sha256):
+        raise NotFound(f"no blob {sha256[:64]}")
     found = uploads.check_blob(hub, sha256)
     headers = {"ETag": f'"{found.sha256}"', "Cache-Control": "private, max-age=31536000, immutable"}
     return blob_response(hub.blobs, found, request, headers=headers)

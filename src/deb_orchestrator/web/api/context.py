@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import logging
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, cast
 
@@ -15,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from deb_orchestrator.domain import jobs
-from deb_orchestrator.services import access, people
+from deb_orchestrator.services import access, people, sight
 from deb_orchestrator.services.hub import Conflict, Denied, Hub, LoginNeeded, NotFound, Principal
 from deb_orchestrator.store.once import AlreadyDone
 from deb_orchestrator.web.api.parking import Parking
@@ -116,6 +117,28 @@ def _reader(request: Request) -> Principal:
     return who
 
 
+def _target_reader(request: Request) -> Principal:
+    """A client that sees the target NAME of the path. Errors: NotFound, as if it were not there; likewise below."""
+    who = need("client")(request)
+    sight.check_target(find_hub(request), who, request.path_params["name"])
+    return who
+
+
+def _request_reader(request: Request) -> Principal:
+    who = need("client")(request)
+    sight.check_request(find_hub(request), who, request.path_params["id_"])
+    return who
+
+
+def _build_reader(request: Request) -> Principal:
+    who = need("client")(request)
+    number = request.path_params["id_"]
+    if not re.fullmatch(r"[0-9]{1,18}", number):
+        raise NotFound(f"there is no build {number[:32]}", hint="list them with: deb-orchestrator list-builds")
+    sight.check_build(find_hub(request), who, int(number))
+    return who
+
+
 def _manager(request: Request) -> Principal:
     """An admin, or a client that has the role of manager for the suite NAME of the path. Errors: Denied, NotFound."""
     who = need("client")(request)
@@ -130,6 +153,9 @@ Anybody = Annotated[Principal, Depends(need("client", "agent", "signer"))]
 Client = Annotated[Principal, Depends(need("client"))]
 Admin = Annotated[Principal, Depends(need("admin"))]
 SuiteReader = Annotated[Principal, Depends(_reader)]
+TargetReader = Annotated[Principal, Depends(_target_reader)]
+RequestReader = Annotated[Principal, Depends(_request_reader)]
+BuildReader = Annotated[Principal, Depends(_build_reader)]
 SuiteManager = Annotated[Principal, Depends(_manager)]
 Claimant = Annotated[Principal, Depends(need("agent", "signer"))]
 

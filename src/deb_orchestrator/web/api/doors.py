@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from deb_orchestrator.services import audits, dput, roles, uploaders, webhooks
+from deb_orchestrator.services import audits, dput, roles, sight, uploaders, webhooks
 from deb_orchestrator.services.hub import NotFound
-from deb_orchestrator.web.api.context import Admin, Client, HubDep, SuiteManager, base_url
+from deb_orchestrator.web.api.context import Admin, Client, HubDep, SuiteManager, TargetReader, base_url
 from debcore.hub import doors, envelope, model
 
 router = APIRouter()
@@ -37,20 +37,21 @@ def revoke_uploader(hub: HubDep, who: Admin, name: str) -> Response:
 
 @router.get("/uploads")
 def list_uploads(
-    hub: HubDep, _who: Client, name: str | None = None, target: str | None = None, before: Id | None = None,
+    hub: HubDep, who: Client, name: str | None = None, target: str | None = None, before: Id | None = None,
     limit: Limit = 50,
 ) -> list[doors.Upload]:  # fmt: skip
     """Newest first; *name* is a .changes file's, *before* an upload's id."""
-    return dput.list_uploads(hub, name=name, target=target, before=before, limit=limit)
+    seen = sight.find_sight(hub, who)
+    return dput.list_uploads(hub, name=name, target=target, before=before, limit=limit, sight=seen)
 
 
 @router.get("/uploads/{id_}")
-def get_upload(hub: HubDep, _who: Client, id_: int) -> doors.Upload:
-    return dput.get_upload(hub, id_)
+def get_upload(hub: HubDep, who: Client, id_: int) -> doors.Upload:
+    return dput.get_upload(hub, id_, sight=sight.find_sight(hub, who))
 
 
 @router.get("/targets/{name}/distributions")
-def get_distributions(hub: HubDep, _who: Client, name: model.Name) -> doors.Distributions:
+def get_distributions(hub: HubDep, _who: TargetReader, name: model.Name) -> doors.Distributions:
     """What uploads for the target may name, beside its own name and its suite's."""
     return uploaders.get_distributions(hub, name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from deb_orchestrator.services import agents, hosts
+from deb_orchestrator.services import agents, hosts, sight
 from deb_orchestrator.web.api.context import Admin, Client, HubDep
 from debcore.hub import hosts as wire
 from debcore.hub import model
@@ -29,8 +29,8 @@ def set_trust(hub: HubDep, who: Admin, name: wire.Pool, ask: wire.TrustAsk) -> w
 
 
 @router.get("/agents/{name}")
-def get_agent(hub: HubDep, _who: Client, name: str) -> model.Agent:
-    return agents.find_agent(hub, name)
+def get_agent(hub: HubDep, who: Client, name: str) -> model.Agent:
+    return sight.veil(hub, who, agents.find_agent(hub, name))
 
 
 @router.put("/agents/{name}/disabled")

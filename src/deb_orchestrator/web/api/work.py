@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from deb_orchestrator.services import checks, queries, rebuilds, requests, targets, why
-from deb_orchestrator.web.api.context import Admin, Client, HubDep, ParkingDep
+from deb_orchestrator.services import checks, queries, rebuilds, requests, sight, targets, why
+from deb_orchestrator.web.api.context import Admin, BuildReader, Client, HubDep, ParkingDep, RequestReader, TargetReader
 from debcore.errors import Failure
 from debcore.hub import model
 from debcore.hub.checks import CheckAsk, ChecksAsk
@@ -27,16 +27,18 @@ MAX_LOG = 4 * 1024 * 1024
 @router.post("/requests")
 def need_packages(hub: HubDep, who: Client, needed: model.PackagesNeeded, retry: bool = False) -> model.Request:
     """Message 1: the same content is the same request."""
+    sight.check_target(hub, who, needed.target)
+    sight.check_sources(hub, who, [(file.name, file.sha256) for one in needed.packages for file in one.files])
     return queries.get_request(hub, requests.need_packages(hub, who, needed, retry=retry))
 
 
 @router.get("/requests")
-def list_requests(hub: HubDep, _who: Client, state: str | None = None, limit: Limit = 50) -> list[model.Request]:
-    return queries.list_requests(hub, state=state, limit=limit)
+def list_requests(hub: HubDep, who: Client, state: str | None = None, limit: Limit = 50) -> list[model.Request]:
+    return queries.list_requests(hub, state=state, limit=limit, sight=sight.find_sight(hub, who))
 
 
 @router.get("/requests/{id_}")
-async def get_request(hub: HubDep, parking: ParkingDep, _who: Client, id_: str, wait: Wait = 0) -> model.Request:
+async def get_request(hub: HubDep, parking: ParkingDep, _who: RequestReader, id_: str, wait: Wait = 0) -> model.Request:
     """*wait*: seconds to hold the answer while the request is open."""
 
     async def look() -> model.Request | None:
@@ -50,52 +52,53 @@ async def get_request(hub: HubDep, parking: ParkingDep, _who: Client, id_: str, 
 
 
 @router.post("/requests/{id_}/cancel")
-def cancel_request(hub: HubDep, who: Client, id_: str) -> model.Request:
+def cancel_request(hub: HubDep, who: RequestReader, id_: str) -> model.Request:
     requests.cancel_request(hub, who, id_)
     return queries.get_request(hub, id_)
 
 
 @router.get("/builds")
 def list_builds(
-    hub: HubDep, _who: Client, source: str | None = None, target: str | None = None, suite: str | None = None,
+    hub: HubDep, who: Client, source: str | None = None, target: str | None = None, suite: str | None = None,
     request: str | None = None, before: int | None = None, limit: Limit = 50,
 ) -> list[model.Build]:  # fmt: skip
     """Newest first; *before* is a build id."""
     return queries.list_builds(
-        hub, source_name=source, target=target, suite_name=suite, request_id=request, before=before, limit=limit
-    )
+        hub, source_name=source, target=target, suite_name=suite, request_id=request, before=before, limit=limit,
+        sight=sight.find_sight(hub, who),
+    )  # fmt: skip
 
 
 @router.get("/builds/{id_}")
-def get_build(hub: HubDep, _who: Client, id_: int) -> model.Build:
+def get_build(hub: HubDep, _who: BuildReader, id_: int) -> model.Build:
     return queries.get_build(hub, id_)
 
 
 @router.post("/builds/{id_}/cancel")
-def cancel_build(hub: HubDep, who: Client, id_: int) -> model.Build:
+def cancel_build(hub: HubDep, who: BuildReader, id_: int) -> model.Build:
     requests.cancel_build(hub, who, id_)
     return queries.get_build(hub, id_)
 
 
 @router.post("/builds/{id_}/resubmit")
-def resubmit_build(hub: HubDep, who: Client, id_: int) -> model.Build:
+def resubmit_build(hub: HubDep, who: BuildReader, id_: int) -> model.Build:
     """A new build for the same requests."""
     return queries.get_build(hub, requests.resubmit_build(hub, who, id_))
 
 
 @router.get("/builds/{id_}/why")
-def explain_build(hub: HubDep, _who: Client, id_: int) -> list[model.Reason]:
-    return why.explain_build(hub, id_)
+def explain_build(hub: HubDep, who: BuildReader, id_: int) -> list[model.Reason]:
+    return why.explain_build(hub, id_, frank=sight.find_sight(hub, who).whole)
 
 
 @router.get("/builds/{id_}/events")
-def list_build_events(hub: HubDep, _who: Client, id_: int) -> list[model.Event]:
+def list_build_events(hub: HubDep, _who: BuildReader, id_: int) -> list[model.Event]:
     return queries.list_build_events(hub, id_)
 
 
 @router.get("/builds/{id_}/{arch}/log", response_class=Response)
 def read_log(
-    hub: HubDep, _who: Client, id_: int, arch: str, offset: Offset = 0,
+    hub: HubDep, _who: BuildReader, id_: int, arch: str, offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_LOG)] = 2**20,
 ) -> Response:  # fmt: skip
     """Bytes from *offset*. X-Log-Complete: 1 says that nothing will be added."""
@@ -105,7 +108,7 @@ def read_log(
 
 
 @router.post("/builds/{id_}/checks")
-def order_checks(hub: HubDep, who: Client, id_: int, ask: CheckAsk) -> model.Build:
+def order_checks(hub: HubDep, who: BuildReader, id_: int, ask: CheckAsk) -> model.Build:
     """Check what was built, once more or for the first time."""
     checks.order_checks(hub, who, id_, ask)
     return queries.get_build(hub, id_)
@@ -113,7 +116,7 @@ def order_checks(hub: HubDep, who: Client, id_: int, ask: CheckAsk) -> model.Bui
 
 @router.get("/builds/{id_}/checks/{check}/{name}/log", response_class=Response)
 def read_check_log(
-    hub: HubDep, _who: Client, id_: int, check: int, name: str, offset: Offset = 0,
+    hub: HubDep, _who: BuildReader, id_: int, check: int, name: str, offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_LOG)] = 2**20,
 ) -> Response:  # fmt: skip
     """Bytes from *offset* of what the program of one check printed."""
@@ -134,25 +137,28 @@ def set_requires(hub: HubDep, who: Admin, name: str, ask: RequiresAsk) -> model.
 
 
 @router.get("/targets")
-def list_targets(hub: HubDep, _who: Client) -> list[model.Target]:
-    return queries.list_targets(hub)
+def list_targets(hub: HubDep, who: Client) -> list[model.Target]:
+    return queries.list_targets(hub, sight=sight.find_sight(hub, who))
 
 
 @router.get("/targets/{name}")
-def get_target(hub: HubDep, _who: Client, name: str) -> model.Target:
+def get_target(hub: HubDep, _who: TargetReader, name: str) -> model.Target:
     return queries.get_target(hub, name)
 
 
 @router.get("/targets/{name}/rebuild-plan")
 def plan_rebuild(
-    hub: HubDep, _who: Client, name: str, of: Annotated[list[model.SourceName], Query(min_length=1, max_length=200)]
+    hub: HubDep,
+    _who: TargetReader,
+    name: str,
+    of: Annotated[list[model.SourceName], Query(min_length=1, max_length=200)],
 ) -> RebuildPlan:
     """What build-depends on packages of the sources *of* in the target's suite, in the order of building."""
     return rebuilds.plan_rebuild(hub, name, of)
 
 
 @router.post("/targets/{name}/binnmus")
-def ask_binnmu(hub: HubDep, who: Client, name: str, ask: model.BinNmuAsk) -> model.Request:
+def ask_binnmu(hub: HubDep, who: TargetReader, name: str, ask: model.BinNmuAsk) -> model.Request:
     """Build sources that the target's suite has anew, with +bN after their version."""
     return queries.get_request(hub, rebuilds.ask_binnmu(hub, who, name, ask))
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import Response, StreamingResponse
 
-from deb_orchestrator.services import access, lists, matrix, queries
+from deb_orchestrator.services import lists, matrix, queries, sight
 from deb_orchestrator.services.checks import find_check_log
 from deb_orchestrator.services.hub import Hub
 from deb_orchestrator.services.requests import cancel_build, resubmit_build
@@ -65,7 +65,8 @@ def package(request: Request, hub: HubDep, who: Visitor, name: str) -> Response:
 def build(
     request: Request, hub: HubDep, who: Visitor, id_: Id, arch: Text = "", at: Number | None = None
 ) -> Response:  # fmt: skip
-    access.check_build(hub, who, id_)
+    sight.check_build(hub, who, id_)
+    reasons = explain_build(hub, id_, frank=sight.find_sight(hub, who).whole)
     found = queries.get_build(hub, id_)
     chosen = [one for one in found.arches if one.arch == arch] or [
         one for one in found.arches if one.state == found.state
@@ -74,7 +75,7 @@ def build(
     window = find_window(hub, id_, show.arch, show.log_size, at=at, limit=LOG_STEP)
     last = window.at_end and show.log_complete
     return page(
-        request, "build", who, build=found, reasons=explain_build(hub, id_), show=show, window=window,
+        request, "build", who, build=found, reasons=reasons, show=show, window=window,
         log_complete=last, version=lists.shown_version(found.version, found.binnmu),
     )  # fmt: skip
 
@@ -85,7 +86,7 @@ def tail(hub: HubDep, who: Visitor, id_: Id, arch: str, offset: Number = 0) -> R
 
     X-Log-Offset: of the first byte; X-Log-Size: of the log; X-Log-Complete: 1 if this is the end and nothing will come.
     """
-    access.check_build(hub, who, id_)
+    sight.check_build(hub, who, id_)
     size, complete = queries.find_log_size(hub, id_, arch)
     start = max(offset, size - LOG_STEP)
     text = queries.read_log(hub, id_, arch, start, LOG_STEP)[0]
@@ -97,7 +98,7 @@ def tail(hub: HubDep, who: Visitor, id_: Id, arch: str, offset: Number = 0) -> R
 @router.get("/builds/{id_}/{arch}/log")
 def log(request: Request, hub: HubDep, who: Visitor, id_: Id, arch: str) -> Response:
     """The whole log as a file: a browser saves it, and may ask for ranges of what is complete."""
-    access.check_build(hub, who, id_)
+    sight.check_build(hub, who, id_)
     name = f"{id_}-{_plain(arch)}.log"
     sha256 = queries.find_log_blob(hub, id_, arch)
     if sha256 is not None:
@@ -107,7 +108,7 @@ def log(request: Request, hub: HubDep, who: Visitor, id_: Id, arch: str) -> Resp
 
 @router.get("/builds/{id_}/checks/{check}/{name}")
 def check_log(request: Request, hub: HubDep, who: Visitor, id_: Id, check: Id, name: str) -> Response:
-    access.check_build(hub, who, id_)
+    sight.check_build(hub, who, id_)
     return _save(request, hub, find_check_log(hub, id_, check, name), f"{id_}-{check}-{_plain(name)}.log")
 
 
@@ -123,7 +124,7 @@ def _saved(name: str) -> dict[str, str]:
 @router.post("/builds/{id_}/cancel")
 def cancel(hub: HubDep, who: Visitor, id_: Id, csrf: Annotated[str, Form()]) -> Response:
     check_form(who, csrf)
-    access.check_build(hub, who, id_)
+    sight.check_build(hub, who, id_)
     cancel_build(hub, who, id_)
     return go(f"/builds/{id_}")
 
@@ -131,7 +132,7 @@ def cancel(hub: HubDep, who: Visitor, id_: Id, csrf: Annotated[str, Form()]) -> 
 @router.post("/builds/{id_}/resubmit")
 def resubmit(hub: HubDep, who: Visitor, id_: Id, csrf: Annotated[str, Form()]) -> Response:
     check_form(who, csrf)
-    access.check_build(hub, who, id_)
+    sight.check_build(hub, who, id_)
     return go(f"/builds/{resubmit_build(hub, who, id_)}")
 
 
@@ -140,9 +141,7 @@ def _state(word: str) -> BuildState | None:
 
 
 def _targets(hub: Hub, who: Visitor) -> list[str]:
-    with hub.db.read() as db:
-        hidden = access.list_hidden(db, who)
-    return [one.name for one in queries.list_targets(hub) if not access.is_private(one.suite, hidden)]
+    return [one.name for one in queries.list_targets(hub, sight=sight.find_sight(hub, who))]
 
 
 def _arches(hub: Hub) -> list[str]:

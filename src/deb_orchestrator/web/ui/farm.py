@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import Response
 
 from deb_orchestrator.domain.jobs import State
-from deb_orchestrator.services import access, agents, audits, hosts, lists, queries, queue_view
+from deb_orchestrator.services import access, agents, audits, hosts, lists, queries, queue_view, sight
 from deb_orchestrator.services.event_view import list_newest, list_types
 from deb_orchestrator.services.hub import Denied
 from deb_orchestrator.services.search import search as find
@@ -31,7 +31,7 @@ def dashboard(request: Request, hub: HubDep, who: Visitor) -> Response:
     return page(
         request, "dashboard", who,
         counts=queries.count_jobs(hub), builds=lists.list_lines(hub, who, lists.Wanted(), limit=12).builds,
-        failed=lists.list_lines(hub, who, failed, limit=5).builds, agents=agents.list_agents(hub),
+        failed=lists.list_lines(hub, who, failed, limit=5).builds, agents=sight.list_agents(hub, who),
         farm=hosts.get_farm(hub), running=queue_view.list_running(hub, who),
         suites=access.list_readable(hub, who, queries.list_suites(hub, base_url=str(request.base_url))),
         events=list_newest(hub, who, limit=10).events,
@@ -41,14 +41,14 @@ def dashboard(request: Request, hub: HubDep, who: Visitor) -> Response:
 @router.get("/hosts")
 def list_hosts(request: Request, hub: HubDep, who: Visitor) -> Response:
     return page(
-        request, "hosts", who, agents=agents.list_agents(hub), farm=hosts.get_farm(hub),
+        request, "hosts", who, agents=sight.list_agents(hub, who), farm=hosts.get_farm(hub),
         running=queue_view.list_running(hub, who),
     )  # fmt: skip
 
 
 @router.get("/hosts/{name}")
 def host(request: Request, hub: HubDep, who: Visitor, name: str) -> Response:
-    found = agents.find_agent(hub, name)
+    found = sight.veil(hub, who, agents.find_agent(hub, name))
     return page(
         request, "host", who, agent=found, farm=hosts.get_farm(hub), tried=queue_view.list_tried(hub, who, name),
         running=queue_view.list_running(hub, who),
