@@ -10,6 +10,7 @@ from deb_orchestrator.services import queries
 from deb_orchestrator.services.hub import Hub
 
 _CHUNK = 1024 * 1024
+_LINE = 16 * 1024  #: bytes; windows do not look further for the end of a line
 #: Of terminals. Source: ECMA-48, 5.4 (control sequences).
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 #: Control characters, and those that turn the direction of what follows. Source: Unicode, 23.2 and UAX 9. As in log.js.
@@ -41,9 +42,9 @@ def find_window(hub: Hub, build: int, arch: str, size: int, *, at: int | None, l
     data = queries.read_log(hub, build, arch, begin, limit)[0]
     start, end = begin, begin + len(data)
     if at is None and start > 0:
-        cut = data.find(b"\n") + 1
+        cut = data.find(b"\n", 0, _LINE) + 1
         start, data = start + cut, data[cut:]
-    if end < size and (cut := data.rfind(b"\n") + 1):
+    if end < size and (cut := data.rfind(b"\n", max(0, len(data) - _LINE)) + 1):
         end, data = start + cut, data[:cut]
     return Window(
         text=clean(data.decode("utf-8", "replace")), start=start, end=end, size=size,

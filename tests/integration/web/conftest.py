@@ -1,0 +1,75 @@
+"""One farm and one browser for all tests of this directory: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from deb_orchestrator.services import importing, sealed, sources
+from debcore.blobs import BlobStore
+from debcore.errors import Failure
+from tests.conftest import need_program
+from tests.integration.web.browsing import WIDE, Look, Opened, open_context
+from tests.integration.web.world import Site, open_site
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Files are opened in this process, as in the unit tests: that the sealed one works is proven elsewhere."""
+
+    def open_here(blobs: BlobStore, files: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
+        answers = []
+        for kind, sha256 in files:
+            with blobs.open(sha256) as file:
+                answer = sealed.answer(kind, file)
+            if "error" in answer:
+                raise Failure(str(answer["error"]))
+            answers.append(dict(answer["fields"]))
+        return answers
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "open_files", open_here)
+        patch.setattr(importing, "open_files", open_here)
+        with open_site(tmp_path_factory.mktemp("site")) as made:
+            yield made
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = need_program("chromium")
+    with sync_playwright() as playwright:
+        # Root has no sandbox in Chromium; the pages are ours.
+        made = playwright.chromium.launch(executable_path=str(program), args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def open_as(browser: Browser, site: Site) -> Iterator[Callable[..., Opened]]:
+    """Opens a context of its own for a session's secret; each must end without a word on its console."""
+    opened: list[tuple[BrowserContext, Opened]] = []
+
+    def open_(session: str = "", look: Look = WIDE, url: str = "", **options: object) -> Opened:
+        context, made = open_context(browser, url or site.url, session, look, **options)
+        opened.append((context, made))
+        return made
+
+    yield open_
+    for context, made in opened:
+        context.close()
+        assert made.said == [], "the browser complained"
+
+
+@pytest.fixture(scope="session")
+def shots(request: pytest.FixtureRequest) -> Path | None:
+    """Where pictures of all pages go, if DEBOOTC_SHOTS names a place."""
+    place = os.environ.get("DEBOOTC_SHOTS")
+    if place is None:
+        return None
+    path = Path(place)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
