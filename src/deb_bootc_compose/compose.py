@@ -269,6 +269,12 @@ class _Hub:
         self._options = options
         self._address: HubAddress | None = None
 
+    @property
+    def lasting_url(self) -> str | None:
+        """Where people find the hub; None of one of our own, whose address changes from start to start."""
+        url = self._options.hub
+        return url.partition("://")[0] + "://" + url.partition("://")[2].rpartition("@")[2] if url else None
+
     def address(self) -> HubAddress:
         if self._address is None:
             if self._options.hub is not None:
@@ -287,7 +293,7 @@ def _context(node: Node, identity: str, hub: _Hub, directory: ComposeDirectory, 
     if node.kind != "lock":
         return {}
     previous = earlier.find_lock()
-    told: dict[str, Any] = {"previous": str(previous) if previous else None}
+    told: dict[str, Any] = {"previous": str(previous) if previous else None, "hub_url": hub.lasting_url}
     if node.needs or node.params["suite_name"] or (node.params["locked"] and _pool_lacks_hub_packages(directory)):
         told["hub"] = hub.address().document()
     return told

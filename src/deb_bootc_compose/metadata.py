@@ -13,6 +13,7 @@ from typing import Any
 
 from deb_bootc_compose.directory import COMPOSE_ID
 from deb_bootc_compose.lock import Lock
+from deb_bootc_compose.records import origins
 
 #: productmd knows RPM's names of architectures; Debian's that are among them keep theirs.
 ARCH_NAMES: Mapping[str, str] = {"ppc64el": "ppc64le", "armhf": "armhfp", "loong64": "loongarch64"}
@@ -124,6 +125,23 @@ def debs(
         found.setdefault(variant["name"], {})[variant["arch"]] = sources
     part = compose_part(compose_id, kind)
     return {"header": {"type": "deb-bootc.debs", "version": "1.0"}, "payload": {"compose": part, "debs": found}}
+
+
+def builds(
+    compose_id: str, kind: Mapping[str, Any], lock: Lock, variants: Mapping[str, Mapping[str, Any]],
+    records: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:  # fmt: skip
+    """Where each .deb comes from: its build in the hub (null: not known), or the archive's Release files."""
+    found: dict[str, Any] = {}
+    for key, variant in variants.items():
+        found.setdefault(variant["name"], {})[variant["arch"]] = {
+            f"{package.name}_{package.version}_{package.arch}": {"sha256": package.sha256, **origin}
+            for package, origin in origins(lock, key, records)
+        }
+    hub = lock.hub.model_dump(mode="json") if lock.hub else None
+    part = compose_part(compose_id, kind)
+    payload = {"compose": part, "hub": hub, "releases": lock.releases, "builds": found}
+    return {"header": {"type": "deb-bootc.builds", "version": "1.0"}, "payload": payload}
 
 
 def layers(compose_id: str, kind: Mapping[str, Any], containers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

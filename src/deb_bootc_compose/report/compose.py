@@ -7,7 +7,7 @@ from datetime import datetime
 
 from deb_bootc_compose.directory import ComposeDirectory, Status
 from deb_bootc_compose.report.gather import ComposeFacts, Gate, PackageRow, VariantFacts, load_facts
-from deb_bootc_compose.report.html import Child, Html, cards, code, element, facts, join, page, table
+from deb_bootc_compose.report.html import Child, Html, cards, code, element, facts, join, link, page, table
 from deb_bootc_compose.report.plot import bars, duration, size_text, spans, top
 from debcore.errors import Failure
 from debcore.path import write_file
@@ -250,4 +250,9 @@ def _packages(rows: tuple[PackageRow, ...]) -> Html | None:
 
 
 def _origin(row: PackageRow) -> Child:
-    return "hub" if row.stage == "hub" else "archive"
+    if row.stage != "hub":
+        return "archive"
+    if row.build is None:
+        return "hub"
+    words = f"build {row.build['build']}"
+    return link(str(row.build["url"]), words) if row.build.get("url") else words

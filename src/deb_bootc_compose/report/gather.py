@@ -11,6 +11,8 @@ from deb_bootc_compose.compare.composes import load_installed_sizes
 from deb_bootc_compose.directory import ComposeDirectory
 from deb_bootc_compose.journal import Entry, read_journal
 from deb_bootc_compose.lock import Lock, LockedPackage, load_lock
+from deb_bootc_compose.records import NAME as RECORDS
+from deb_bootc_compose.records import load_records
 from deb_bootc_compose.report.timeline import Timeline, make_timeline
 
 #: Kinds that make something; every other kind of a variant's tasks judges what was made.
@@ -35,6 +37,7 @@ class PackageRow:
     package: LockedPackage
     stage: str  #: base, archive or hub
     installed: int | None
+    build: Mapping[str, Any] | None = None  #: of the hub, where its record is known
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,9 @@ def load_facts(directory: ComposeDirectory, *, status: str) -> ComposeFacts:
     entries = list(read_journal(directory.journal_path))
     last = {entry.data["task"]: entry for entry in entries if entry.type in ("task.finished", "task.failed")}
     lock = load_lock(directory.lock_path) if directory.lock_path.is_file() and "lock" in last else None
+    built = load_records(directory.logs / RECORDS)
     installed = dict(load_installed_sizes(directory.metadata / "debs.json"))
-    variants = [_variant(directory, spec, started["options"], last, lock, installed) for spec in specs]
+    variants = [_variant(directory, spec, started["options"], last, lock, installed, built) for spec in specs]
     return ComposeFacts(
         id=directory.id, status=status, release=compose["release"], kind=compose["compose"], suite=compose["suite"],
         lock=lock, variants=tuple(variants), timeline=make_timeline(entries), errors=tuple(_errors(last)),
@@ -90,7 +94,7 @@ def load_facts(directory: ComposeDirectory, *, status: str) -> ComposeFacts:
 
 def _variant(
     directory: ComposeDirectory, spec: Mapping[str, Any], options: Mapping[str, Any], last: Mapping[str, Entry],
-    lock: Lock | None, installed: Mapping[str, int],
+    lock: Lock | None, installed: Mapping[str, int], built: Mapping[str, Mapping[str, Any]],
 ) -> VariantFacts:  # fmt: skip
     key, variant = f"{spec['name']}.{spec['arch']}", spec["variant"]
     made = {kind: _value(last.get(f"{kind}.{key}")) for kind in ("tree", "commit", "container", "image")}
@@ -101,7 +105,7 @@ def _variant(
         tags=_published_tags(directory, made["container"]) if container else (),
         disks=tuple(made["image"].get("images", ())),
         gates=tuple(_gates(directory, key, variant["tests"], options.get("skip", ()), last)),
-        packages=tuple(_packages(lock, key, installed)),
+        packages=tuple(_packages(lock, key, installed, built)),
         layers=tuple(LayerRow(layer["name"], int(layer["size"]), layer["digest"]) for layer in layers),
     )  # fmt: skip
 
@@ -146,12 +150,14 @@ def _timing(directory: ComposeDirectory, gate: str, key: str) -> Mapping[str, An
     return {f"{name} after": f"{seconds:.0f} s" for name, seconds in timing.items() if seconds is not None}
 
 
-def _packages(lock: Lock | None, key: str, installed: Mapping[str, int]) -> Iterator[PackageRow]:
+def _packages(
+    lock: Lock | None, key: str, installed: Mapping[str, int], built: Mapping[str, Mapping[str, Any]]
+) -> Iterator[PackageRow]:
     if lock is None or key not in lock.variants:
         return
     stages = {p.key: stage for stage in ("base", "archive", "hub") for p in getattr(lock.variants[key], stage)}
     for package in sorted(lock.variants[key].installed.values(), key=lambda p: p.key):
-        yield PackageRow(package, stages[package.key], installed.get(package.sha256))
+        yield PackageRow(package, stages[package.key], installed.get(package.sha256), built.get(package.sha256))
 
 
 def _errors(last: Mapping[str, Entry]) -> Iterator[tuple[str, str, str]]:

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from deb_bootc_compose.disk.bench import DISK_TOOLS, LOADER_PACKAGES
@@ -22,6 +23,8 @@ from deb_bootc_compose.lock import (
     split_stages,
     write_lock,
 )
+from deb_bootc_compose.records import NAME as RECORDS
+from deb_bootc_compose.records import find_records, load_records, write_records
 from deb_bootc_compose.sources import archive_sources, hub_source
 from deb_bootc_compose.tree.make import find_tools
 from deb_bootc_compose.worker import Done, Task
@@ -44,8 +47,26 @@ def run_task(task: Task) -> Done:
     if given is None:
         lock = _with_earlier_time(task, lock)
     write_lock(task.compose.lock_path, lock)
+    keep_records(task, lock)
     value = {"content": lock.content, "version": lock.version, "timestamp": lock.timestamp}
     return Done(value, ("lock.json",))
+
+
+def keep_records(task: Task, lock: Lock) -> None:
+    """Who built what, for the metadata: asked of the hub, or known to the compose before. Not to know fails nothing."""
+    packages = [package for variant in lock.variants.values() for package in variant.hub]
+    previous = task.context.get("previous")
+    known = load_records(Path(previous).parent / "logs" / RECORDS) if previous else {}
+    hashes = {package.sha256 for package in packages}
+    found = {sha256: record for sha256, record in known.items() if sha256 in hashes}
+    missing = [package for package in packages if package.sha256 not in found]
+    if missing and task.context.get("hub") is not None:
+        try:
+            with HubAddress.of(task.context["hub"]).client() as client:
+                found |= find_records(client, missing, url=task.context.get("hub_url"))
+        except Failure as error:
+            task.say(f"the hub does not say who built its packages: {error}")
+    write_records(task.compose, found)
 
 
 def _with_earlier_time(task: Task, lock: Lock) -> Lock:

@@ -15,15 +15,17 @@ from click.testing import CliRunner
 from deb_bootc_compose.cli import group
 from deb_bootc_compose.directory import Status
 from deb_bootc_compose.journal import Entry
+from deb_bootc_compose.records import write_records
 from deb_bootc_compose.report.compose import make_report, write_report
 from deb_bootc_compose.report.html import element, link, page, text
 from deb_bootc_compose.report.plot import duration, find_ticks, size_text, top
 from deb_bootc_compose.report.timeline import make_timeline
-from deb_bootc_compose.tasks.metadata import installed_sizes
+from deb_bootc_compose.tasks.metadata import installed_sizes, load_controls
 from debcore.command import run
 from debcore.errors import Failure
 from debroot.store import Store
 from tests.unit.deb_bootc_compose.report.world import (
+    BUILT,
     COMMIT,
     DIGEST,
     KEY,
@@ -206,4 +208,22 @@ def test_installed_sizes_come_out_of_the_debs(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store")
     package = store.add_deb(tmp_path / "x.deb")
     one = locked("x").model_copy(update={"sha256": package.sha256})
-    assert dict(installed_sizes(store, make_lock(one, locked("gone")))) == {package.sha256: 12 * 1024}
+    controls = dict(load_controls(store, make_lock(one, locked("gone"))))
+    assert installed_sizes(controls) == {package.sha256: 12 * 1024}
+    assert controls[package.sha256].maintainer == "A <a@example.org>"
+
+
+@pytest.mark.parametrize(
+    ("record", "targets"),
+    [
+        ({"build": 12, "url": "https://hub.example.org/builds/12"}, ["https://hub.example.org/builds/12"]),
+        ({"build": 12, "url": None}, []),
+        ({"build": EVIL, "url": "javascript:alert(1)"}, []),
+    ],
+)
+def test_packages_of_the_hub_name_their_build(tmp_path: Path, record: dict[str, object], targets: list[str]) -> None:
+    compose = make_compose(tmp_path)
+    write_records(compose, {BUILT.sha256: record})
+    seen = look(make_report(compose))
+    assert seen.targets == targets
+    assert "build 12" in seen.text or record["build"] == EVIL
