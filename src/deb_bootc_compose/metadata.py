@@ -19,6 +19,10 @@ from deb_bootc_compose.records import origins
 ARCH_NAMES: Mapping[str, str] = {"ppc64el": "ppc64le", "armhf": "armhfp", "loong64": "loongarch64"}
 
 
+#: productmd's (type, format) where our word is another.
+IMAGE_TYPES: Mapping[str, tuple[str, str]] = {"vhd": ("vpc", "vhd")}
+
+
 def arch_name(arch: str) -> str:
     return ARCH_NAMES.get(arch, arch)
 
@@ -78,9 +82,8 @@ def images(
         uid, arch = title(variant["name"]), arch_name(variant["arch"])
         entries = []
         for disk in disks.get(key, ()):
-            entries.append(
-                _image(disk["path"], disk["size"], disk["sha256"], disk["type"], disk["type"], uid, arch, mtime)
-            )
+            names = IMAGE_TYPES.get(disk["type"], (disk["type"], disk["type"]))
+            entries.append(_image(disk["path"], disk["size"], disk["sha256"], names[0], names[1], uid, arch, mtime))
         if key in containers:
             one = containers[key]
             entries.append(

@@ -6,7 +6,7 @@ import datetime
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 #: Debian's architectures that a compose may name (dpkg-architecture -L, those with a port that boots by itself).
 ARCHES = frozenset(
@@ -45,6 +45,16 @@ def _check_path(value: str) -> str:
         raise ValueError(f"{value!r} is no absolute path inside the image")
     if value.split("/")[1] in ("proc", "sys", "dev", "run", "tmp", "ostree", "sysroot"):
         raise ValueError(f"{value!r} is not part of an image: what stands there is made at run time")
+    return value
+
+
+def _check_filesystem(value: object) -> object:
+    """Why one that people ask for cannot be had: docs/adr/0005."""
+    if value == "xfs":
+        raise ValueError(
+            "an xfs root cannot be made without mounting it: mkfs.xfs keeps neither hard links nor file capabilities; "
+            "take ext4"
+        )
     return value
 
 
@@ -232,9 +242,9 @@ class ContainerOutput(Strict):
 class ImageOutput(Strict):
     """A disk image. Sizes in MiB; `size` null: as large as the content needs."""
 
-    type: Literal["raw", "qcow2"] = "qcow2"
+    type: Literal["raw", "qcow2", "vmdk", "vhd"] = "qcow2"
     size: int | None = Field(default=None, ge=512, le=1024 * 1024)
-    filesystem: Literal["ext4"] = "ext4"
+    filesystem: Annotated[Literal["ext4"], BeforeValidator(_check_filesystem)] = "ext4"
 
 
 class Outputs(Strict):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deb_bootc_compose.disk.check import check_disk
-from deb_bootc_compose.disk.convert import make_qcow2
+from deb_bootc_compose.disk.convert import FORMATS, make_image
 from deb_bootc_compose.disk.image import Remote, make_disk
 from deb_bootc_compose.lock import LockedVariant, load_lock
 from deb_bootc_compose.signing import open_signer
@@ -65,13 +65,13 @@ def _make(
         )
     partial.replace(raw)
     made = [_describe(task, raw, "raw", size, deployment=disk.deployment)]
-    if "qcow2" in types:
-        task.say(f"{stem}.qcow2: compressed for QEMU and clouds")
-        converted = task.scratch / "disk.qcow2"
+    for kind in (kind for kind in FORMATS if kind in types):
+        task.say(f"{stem}.{kind}: {FORMATS[kind].what_for}")
+        converted = task.scratch / f"disk.{kind}"
         converted.unlink(missing_ok=True)
-        make_qcow2(store, raw, converted, suite="trixie", arch=params["arch"])
-        converted.replace(out / f"{stem}.qcow2")
-        made.append(_describe(task, out / f"{stem}.qcow2", "qcow2", size, deployment=disk.deployment))
+        make_image(store, raw, converted, kind, suite="trixie", arch=params["arch"])
+        converted.replace(out / f"{stem}.{kind}")
+        made.append(_describe(task, out / f"{stem}.{kind}", kind, size, deployment=disk.deployment))
     return made
 
 

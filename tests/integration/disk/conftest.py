@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,9 +50,8 @@ def store(store_dir: Path) -> Store:
 @pytest.fixture(scope="session")
 def place(cache_dir: Path) -> Iterator[Path]:
     """Below the cache: ids inside may not enter the temporary directories of pytest, and an image is large."""
-    path = cache_dir / "disk-tests"
-    shutil.rmtree(path, ignore_errors=True)
-    path.mkdir()
+    path = Path(tempfile.mkdtemp(prefix="disk-tests-", dir=cache_dir))  # another run on this host has its own
+    path.chmod(0o755)
     yield path
     shutil.rmtree(path)
 

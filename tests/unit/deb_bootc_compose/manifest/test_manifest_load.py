@@ -187,3 +187,13 @@ def test_the_schema_names_every_key() -> None:
     assert {"schema", "release", "variants", "packages", "add-files", "builds"} <= set(schema["properties"])
     assert schema["additionalProperties"] is False
     assert "TreeFile" in schema["$defs"]
+
+
+def test_an_xfs_root_is_refused_with_its_reason(tmp_path: Path) -> None:
+    outputs = "    outputs: {images: [{type: vhd}, {type: vmdk, filesystem: %s}]}\n"
+    images = load(tmp_path, TOP + outputs % "ext4").specs[0].variant.outputs.images
+    assert [image.type for image in images] == ["vhd", "vmdk"]
+    with pytest.raises(ConfigError, match=r"compose\.yaml:14: .*filesystem: an xfs root cannot be made.*take ext4"):
+        load(tmp_path, TOP + outputs % "xfs")
+    with pytest.raises(ConfigError, match="should be 'ext4'"):
+        load(tmp_path, TOP + outputs % "btrfs")

@@ -41,6 +41,8 @@ def test_images_are_loaded(tmp_path: Path) -> None:
         "edge-server.amd64": [
             {"path": "compose/edge-server/amd64/images/x.raw", "size": 9, "sha256": "a" * 64, "type": "raw"},
             {"path": "compose/edge-server/amd64/images/x.qcow2", "size": 5, "sha256": "b" * 64, "type": "qcow2"},
+            {"path": "compose/edge-server/amd64/images/x.vmdk", "size": 5, "sha256": "1" * 64, "type": "vmdk"},
+            {"path": "compose/edge-server/amd64/images/x.vhd", "size": 5, "sha256": "2" * 64, "type": "vhd"},
         ]
     }
     containers = {
@@ -49,8 +51,10 @@ def test_images_are_loaded(tmp_path: Path) -> None:
     made = metadata.images(ID, KIND, VARIANTS, disks, containers, mtime=1)
     images = productmd.images.Images()
     images.load(write(tmp_path / "images.json", made))
+    images.dump(str(tmp_path / "again.json"))  # which checks every type and format
     found = {image.type: image for image in images.images["EdgeServer"]["amd64"]}
-    assert set(found) == {"raw", "qcow2", "bootable-container"}
+    assert set(found) == {"raw", "qcow2", "vmdk", "vpc", "bootable-container"}
+    assert found["vpc"].format == "vhd"
     assert found["bootable-container"].checksums == {"sha256": "c" * 64}
     assert found["raw"].path == "edge-server/amd64/images/x.raw"
 
