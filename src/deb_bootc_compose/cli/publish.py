@@ -30,7 +30,8 @@ from debroot.store import Store
 @click.option("--authfile", type=click.Path(path_type=Path, exists=True), help="Who may push, as `skopeo login` writes "
               "it (default: where that does).")  # fmt: skip
 @click.option("--insecure", is_flag=True, help="A registry without TLS, or with a certificate nobody vouches for.")
-@click.option("--variant", "variants", multiple=True, metavar="NAME.ARCH", help="Only this one (default: all).")
+@click.option("--variant", "variants", multiple=True, metavar="NAME.ARCH", help="Only this one (default: all; "
+              "NAME: the image of all its architectures).")  # fmt: skip
 @click.option("--keep", type=click.IntRange(1), default=5, show_default=True, help="Versions of each ref that stay.")
 @click.option("--delta/--no-delta", default=True, show_default=True, help="Make a static delta from what was "
               "published before: one download instead of one for each file.")  # fmt: skip
@@ -66,6 +67,7 @@ def command(
             finish(repository, signer)
     if target is not None:
         found = choose(outputs.images, variants, f"{outputs.compose} has no container image")
+        found = found if variants else whole_images(found)
         if len(found) > 1:
             raise Failure(f"{outputs.compose} has {len(found)} images", hint="push one at a time, with --variant")
         for image in found:
@@ -84,6 +86,12 @@ def command(
 
 
 Output = TypeVar("Output", CommitOutput, ImageOutput)
+
+
+def whole_images(found: Sequence[ImageOutput]) -> list[ImageOutput]:
+    """Of a variant with several architectures the index alone: it brings the others along."""
+    indexes = {image.variant for image in found if image.is_index}
+    return [image for image in found if image.is_index or image.variant.rpartition(".")[0] not in indexes]
 
 
 def choose(found: Sequence[Output], variants: Sequence[str], nothing: str) -> list[Output]:

@@ -203,7 +203,8 @@ def write(
     where = Path(out)
     (where / "blobs/sha256").mkdir(parents=True)
     plan, layers = make_layers(Path(tree), list(previous.get("single", [])), max_layers)
-    known = {layer["diff_id"]: layer for layer in previous.get("layers", [])}
+    wanted = LAYER + compression  # what was packed otherwise is packed anew: the manifest's choice holds for all layers
+    known = {layer["diff_id"]: layer for layer in previous.get("layers", []) if layer["media_type"] == wanted}
     with ThreadPoolExecutor(max_workers=2) as pool:
         made = list(pool.map(lambda name: write_layer(name, layers[name], where, compression, known), plan.layers))
     created = config["created"]

@@ -29,6 +29,7 @@ class ImageOutput:
     digest: str  #: sha256:…
     layout: Path
     tags: tuple[str, ...]  #: of the manifest, as the layout has them
+    is_index: bool = False  #: of several architectures; `variant` is then NAME
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,17 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
         for task, one in values.items()
         if task.startswith("commit.")
     )
+    made = values.get("publish", {}).get("indexes", {})
+    indexes = (
+        ImageOutput(name, one["digest"], compose.path / one["path"], _tags(compose, one), is_index=True)
+        for name, one in made.items()
+    )
     images = tuple(
         ImageOutput(task.removeprefix("container."), one["digest"], compose.path / one["path"], _tags(compose, one))
         for task, one in values.items()
         if task.startswith("container.")
     )
-    return Outputs(compose.id, suite, commits, images)
+    return Outputs(compose.id, suite, commits, (*indexes, *images))
 
 
 def _values(compose: ComposeDirectory) -> dict[str, Mapping[str, Any]]:

@@ -5,7 +5,7 @@ Source: skopeo-copy(1), containers-auth.json(5).
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -90,7 +90,8 @@ def push_image(
     for tag in tags:
         say(f"{registry.name}:{tag}: {image.digest[:19]}")
         source = f"oci:/layout:{image.tags[0]}" if image.tags else "oci:/layout"
-        copy = ["copy", "--preserve-digests", f"--retry-times={RETRIES}", *_tls("dest-", registry), source]
+        whole = ["--all"] if image.is_index else []
+        copy = ["copy", *whole, "--preserve-digests", f"--retry-times={RETRIES}", *_tls("dest-", registry), source]
         _skopeo(store, tools, registry, [*copy, f"docker://{registry.name}:{tag}"], image.layout)
         found = inspect(store, tools, registry, tag)
         if found != image.digest:
@@ -99,9 +100,9 @@ def push_image(
 
 
 def inspect(store: Store, tools: Layer, registry: Registry, tag: str) -> str:
-    """The digest that *tag* names. Errors: HostFailed."""
-    words = ["inspect", "--no-tags", *_tls("", registry), f"docker://{registry.name}:{tag}"]
-    return str(json.loads(_skopeo(store, tools, registry, words, None))["Digest"])
+    """The digest that *tag* names, of an image or of an index. Errors: HostFailed."""
+    words = ["inspect", "--raw", *_tls("", registry), f"docker://{registry.name}:{tag}"]
+    return f"sha256:{hashlib.sha256(_skopeo(store, tools, registry, words, None)).hexdigest()}"
 
 
 def _tls(prefix: str, registry: Registry) -> list[str]:

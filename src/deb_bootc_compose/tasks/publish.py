@@ -9,6 +9,7 @@ from typing import Any
 
 from deb_bootc_compose.directory import ComposeDirectory
 from deb_bootc_compose.metadata import checksums
+from deb_bootc_compose.oci.index import Part, make_index
 from deb_bootc_compose.ostree import find_ref, init_repo, sign_summary
 from deb_bootc_compose.signing import open_signer
 from deb_bootc_compose.tasks.container import write_index
@@ -28,6 +29,8 @@ def run_task(task: Task) -> Done:
         if container is not None and task.params["tags"].get(key):
             write_index(task.compose.path / container["path"], container["digest"], task.params["tags"][key])
             done.append(f"tags {', '.join(task.params['tags'][key])}")
+    indexes = make_indexes(task)
+    done += [f"index of {name}, {len(one['arches'])} architectures" for name, one in indexes.items()]
     for key, name in task.context["ledgers"].items():
         keep_ledger(task, task.compose.work / f"ids.{key}", Path(name))
     task.say("checksums")
@@ -38,7 +41,26 @@ def run_task(task: Task) -> Done:
         move_link(task.compose, f"latest-{release['short']}-{release['version']}")
     for text in done:
         task.say(text)
-    return Done({"published": done}, ("compose/SHA256SUMS",))
+    return Done({"published": done, "indexes": indexes}, ("compose/SHA256SUMS",))
+
+
+def make_indexes(task: Task) -> dict[str, dict[str, Any]]:
+    """VARIANT → the layout with the images of all its architectures, where it has more than one."""
+    parts: dict[str, list[Part]] = {}
+    tags: dict[str, list[str]] = {}
+    for key, variant in task.params["variants"].items():
+        container = task.inputs.get(f"container.{key}")
+        if container is not None:
+            part = Part(variant["arch"], task.compose.path / container["path"], container["digest"])
+            parts.setdefault(variant["name"], []).append(part)
+            tags.setdefault(variant["name"], task.params["tags"].get(key, []))
+    found = {}
+    for name, images in parts.items():
+        if len(images) > 1:
+            made = make_index(images, task.compose.output / name / "oci", tags=tags[name])
+            where = str(made.layout.relative_to(task.compose.path))
+            found[name] = {"digest": made.digest, "path": where, "arches": sorted(part.arch for part in images)}
+    return found
 
 
 def known_hashes(task: Task) -> dict[str, str]:
@@ -50,6 +72,8 @@ def known_hashes(task: Task) -> dict[str, str]:
         if name.startswith("container."):
             blobs = task.compose.path / value["path"] / "blobs/sha256"
             known |= {str(blob.relative_to(task.compose.output)): blob.name for blob in blobs.iterdir()}
+    for layout in task.compose.output.glob("*/oci"):
+        known |= {str(b.relative_to(task.compose.output)): b.name for b in (layout / "blobs/sha256").iterdir()}
     return known
 
 

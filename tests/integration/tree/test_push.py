@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import http.client
 import json
 import socket
@@ -13,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from deb_bootc_compose.oci.image import ImageConfig, make_config
+from deb_bootc_compose.oci.index import Part, make_index
+from deb_bootc_compose.oci.writer import write
 from deb_bootc_compose.publish.outputs import ImageOutput
-from deb_bootc_compose.publish.registry import Registry, find_pusher, inspect, parse_name, push_image
+from deb_bootc_compose.publish.registry import Registry, _skopeo, find_pusher, inspect, parse_name, push_image
 from debcore.errors import ConfigError, HostFailed
 from debroot.bootstrap import tools_root
 from debroot.sandbox import Bind, Sandbox, run_in, start_in
@@ -113,6 +117,34 @@ def test_an_image_is_pushed_and_its_tags_move_whole(store: Store, pusher: Layer,
         assert push_image(store, pusher, where, second, tags=["latest"], say=lambda _: None).digest == second.digest
         assert inspect(store, pusher, where, "13.1") == first.digest
         assert b"secret" not in b"".join(path.read_bytes() for path in place.glob("*/oci/*.json"))
+
+
+def test_an_index_is_pushed_with_the_images_of_all_its_architectures(
+    store: Store, pusher: Layer, authfile: Path, tmp_path: Path
+) -> None:
+    parts = []
+    for arch in ("amd64", "arm64"):
+        (tmp_path / f"tree-{arch}/etc").mkdir(parents=True)
+        (tmp_path / f"tree-{arch}/etc/arch").write_text(arch)
+        (tmp_path / arch).mkdir()
+        made = write(
+            config=make_config(ImageConfig(version="1", timestamp=0), arch), annotations={}, tag="", compression="zstd",
+            max_layers=8, previous={}, tree=str(tmp_path / f"tree-{arch}"), out=str(tmp_path / arch),
+        )  # fmt: skip
+        parts.append(Part(arch, tmp_path / arch, f"sha256:{made['digest']}"))
+    with store.workplace("data", "index") as place, registry(store, place / "data") as host:
+        index = make_index(parts, tmp_path / "oci", tags=["1"])
+        where = Registry(f"{host}/tests/many", authfile, insecure=True)
+        log_in(authfile, host)
+        image = ImageOutput("server", index.digest, index.layout, ("1",), is_index=True)
+        tmp_path.chmod(0o755)
+        done = push_image(store, pusher, where, image, tags=["1", "latest"], say=lambda _: None)
+        assert done.digest == index.digest == inspect(store, pusher, where, "latest")
+        for part in parts:
+            by_digest = Registry(where.name, authfile, insecure=True)
+            words = ["inspect", "--raw", "--tls-verify=false", f"docker://{where.name}@{part.digest}"]
+            raw = _skopeo(store, pusher, by_digest, words, None)
+            assert f"sha256:{hashlib.sha256(raw).hexdigest()}" == part.digest
 
 
 def test_a_registry_that_is_not_there(store: Store, pusher: Layer) -> None:

@@ -8,14 +8,17 @@ import io
 import json
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import zstandard
 
 from deb_bootc_compose import gvariant
 from deb_bootc_compose.oci.image import ImageConfig, make_annotations, make_config
-from deb_bootc_compose.oci.importer import map_name, rewrite
+from deb_bootc_compose.oci.importer import map_name, rewrite, unpack
+from deb_bootc_compose.oci.index import Part, make_index
 from deb_bootc_compose.oci.plan import Path as Planned
 from deb_bootc_compose.oci.plan import find_bin, find_group, make_plan
 from deb_bootc_compose.oci.tar import END, Member, make_record, write_member
@@ -139,25 +142,42 @@ def make_tree(root: Path) -> Path:
     return root
 
 
-def write_small(tree: Path, out: Path) -> dict[str, Any]:
+def write_small(
+    tree: Path, out: Path, compression: str = "gzip", *, arch: str = "amd64", previous: dict[str, Any] | None = None
+) -> dict[str, Any]:
     out.mkdir()
     return write(
-        config=make_config(ImageConfig(version="1", timestamp=0), "amd64"), annotations={}, tag="t", compression="gzip",
-        max_layers=64, previous={}, tree=str(tree), out=str(out),
+        config=make_config(ImageConfig(version="1", timestamp=0), arch), annotations={}, tag="t",
+        compression=compression, max_layers=64, previous=previous or {}, tree=str(tree), out=str(out),
     )  # fmt: skip
 
 
-def test_a_layout_is_whole_and_the_same_each_time(tmp_path: Path) -> None:
+def unpack_zstd(data: bytes) -> bytes:
+    """One frame and nothing else: what zstd:chunked appends would be left over."""
+    decompressor = zstandard.ZstdDecompressor().decompressobj()
+    plain = decompressor.decompress(data)
+    assert decompressor.eof
+    assert decompressor.unused_data == b""
+    return plain
+
+
+@pytest.mark.parametrize(("compression", "unpack_layer"), [("gzip", gzip.decompress), ("zstd", unpack_zstd)])
+def test_a_layout_is_whole_and_the_same_each_time(
+    tmp_path: Path, compression: str, unpack_layer: Callable[[bytes], bytes]
+) -> None:
     tree = make_tree(tmp_path / "tree")
-    made = write_small(tree, tmp_path / "one")
+    made = write_small(tree, tmp_path / "one", compression)
     for path in tree.rglob("*"):
         os.utime(path, (1, 1), follow_symlinks=False)
-    assert write_small(tree, tmp_path / "two")["digest"] == made["digest"]
+    assert write_small(tree, tmp_path / "two", compression)["digest"] == made["digest"]
     blobs = tmp_path / "one/blobs/sha256"
     assert all(hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name for blob in blobs.iterdir())
     manifest = json.loads((blobs / made["digest"]).read_bytes())
     config = json.loads((blobs / made["config"]).read_bytes())
-    plain = [gzip.decompress((blobs / layer["digest"].split(":")[1]).read_bytes()) for layer in manifest["layers"]]
+    types = {layer["mediaType"] for layer in manifest["layers"]}
+    assert types == {f"application/vnd.oci.image.layer.v1.tar+{compression}"}
+    assert not any("annotations" in layer for layer in manifest["layers"])
+    plain = [unpack_layer((blobs / layer["digest"].split(":")[1]).read_bytes()) for layer in manifest["layers"]]
     assert [f"sha256:{hashlib.sha256(data).hexdigest()}" for data in plain] == config["rootfs"]["diff_ids"]
     assert len({layer["digest"] for layer in manifest["layers"]}) == len(manifest["layers"])
     names: list[str] = []
@@ -169,6 +189,67 @@ def test_a_layout_is_whole_and_the_same_each_time(tmp_path: Path) -> None:
         names += [i.name for i in infos]
     assert {"bin", "etc/motd", "usr/bin/a", "usr/bin/b", "usr/share/empty", "var", "run"} <= set(names)
     assert "run/leftover" not in names
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_the_importer_unpacks_what_the_writer_packed(tmp_path: Path, compression: str) -> None:
+    made = write_small(make_tree(tmp_path / "tree"), tmp_path / "out", compression)
+    for layer in made["layers"]:
+        unpack(tmp_path / "out/blobs/sha256" / layer["digest"], layer["media_type"], tmp_path / "plain")
+        assert hashlib.sha256((tmp_path / "plain").read_bytes()).hexdigest() == layer["diff_id"]
+
+
+def test_layers_that_were_packed_otherwise_are_packed_anew(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    before = write_small(tree, tmp_path / "one", "gzip")
+    after = write_small(tree, tmp_path / "two", "zstd", previous=before)
+    assert not any(layer["reused"] for layer in after["layers"])
+    assert {layer["media_type"].rpartition("+")[2] for layer in after["layers"]} == {"zstd"}
+
+
+def two_parts(tmp_path: Path) -> list[Part]:
+    parts = []
+    for arch in ("arm64", "amd64"):
+        tree = make_tree(tmp_path / f"tree-{arch}")
+        (tree / "etc/arch").write_text(arch)
+        made = write_small(tree, tmp_path / arch, "zstd", arch=arch)
+        parts.append(Part(arch, tmp_path / arch, f"sha256:{made['digest']}"))
+    return parts
+
+
+def test_an_index_names_the_image_of_each_architecture(tmp_path: Path) -> None:
+    parts = two_parts(tmp_path)
+    made = make_index(parts, tmp_path / "oci", tags=["13", "latest"])
+    top = json.loads((made.layout / "index.json").read_bytes())["manifests"]
+    assert [one["annotations"]["org.opencontainers.image.ref.name"] for one in top] == ["13", "latest"]
+    assert {one["digest"] for one in top} == {made.digest}
+    blobs = made.layout / "blobs/sha256"
+    assert all(hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name for blob in blobs.iterdir())
+    index = json.loads((blobs / made.digest.removeprefix("sha256:")).read_bytes())
+    assert index["mediaType"] == top[0]["mediaType"] == "application/vnd.oci.image.index.v1+json"
+    assert [one["platform"] for one in index["manifests"]] == [
+        {"architecture": "amd64", "os": "linux"}, {"architecture": "arm64", "os": "linux", "variant": "v8"},
+    ]  # fmt: skip
+    assert all(one["annotations"] == {"io.github.containers.compression.zstd": "true"} for one in index["manifests"])
+    for one, part in zip(index["manifests"], reversed(parts), strict=True):
+        manifest = blobs / one["digest"].removeprefix("sha256:")
+        assert (one["digest"], one["size"]) == (part.digest, manifest.stat().st_size)
+        layers = [layer["digest"].removeprefix("sha256:") for layer in json.loads(manifest.read_bytes())["layers"]]
+        assert all((blobs / layer).stat().st_nlink > 1 for layer in layers), "blobs are linked, not copied"
+    again = make_index(parts[::-1], tmp_path / "oci", tags=[])  # in place of the first
+    assert again.digest == made.digest
+    assert "annotations" not in json.loads((again.layout / "index.json").read_bytes())["manifests"][0]
+
+
+def test_an_index_of_damaged_or_equal_images_is_refused(tmp_path: Path) -> None:
+    arm, amd = two_parts(tmp_path)
+    with pytest.raises(Failure, match="of one platform"):
+        make_index([amd, Part("arm64", amd.layout, amd.digest)], tmp_path / "oci", tags=[])
+    blob = arm.layout / "blobs/sha256" / arm.digest.removeprefix("sha256:")
+    blob.write_bytes(blob.read_bytes() + b" ")
+    with pytest.raises(Failure, match="is damaged"):
+        make_index([amd, arm], tmp_path / "oci", tags=[])
+    assert not (tmp_path / "oci").exists()
 
 
 def test_the_config_says_what_bootc_looks_for() -> None:

@@ -1,0 +1,84 @@
+"""A variant of two architectures: its index is made when the compose publishes, and found by the verb."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deb_bootc_compose.cli.publish import whole_images
+from deb_bootc_compose.directory import ComposeDirectory
+from deb_bootc_compose.journal import Journal
+from deb_bootc_compose.oci.image import ImageConfig, make_config
+from deb_bootc_compose.oci.writer import write
+from deb_bootc_compose.publish.outputs import ImageOutput, load_outputs
+from deb_bootc_compose.tasks.publish import known_hashes, make_indexes
+from deb_bootc_compose.worker import Task
+from tests.unit.deb_bootc_compose.report.world import make_compose
+
+
+def add_image(compose: ComposeDirectory, name: str, arch: str) -> dict[str, Any]:
+    tree, out = compose.work / f"tree.{name}.{arch}", compose.output / name / arch / "oci"
+    (tree / "etc").mkdir(parents=True)
+    (tree / "etc/arch").write_text(arch)
+    out.mkdir(parents=True, exist_ok=True)
+    made = write(
+        config=make_config(ImageConfig(version="1", timestamp=0), arch), annotations={}, tag="", compression="zstd",
+        max_layers=8, previous={}, tree=str(tree), out=str(out),
+    )  # fmt: skip
+    return {"path": str(out.relative_to(compose.path)), "digest": f"sha256:{made['digest']}"}
+
+
+@pytest.fixture
+def compose(tmp_path: Path) -> ComposeDirectory:
+    return make_compose(tmp_path)
+
+
+def publish_task(compose: ComposeDirectory, *keys: str) -> Task:
+    pairs = {key: key.split(".") for key in keys}
+    document = {
+        "task": "publish", "context": {},
+        "params": {
+            "variants": {key: {"name": name, "arch": arch, "ref": "r"} for key, (name, arch) in pairs.items()},
+            "tags": {key: ["13", "latest"] for key in keys},
+        },
+        "inputs": {f"container.{key}": {"value": add_image(compose, *pair)} for key, pair in pairs.items()},
+    }  # fmt: skip
+    return Task(compose, document, io.BytesIO())
+
+
+def test_only_what_has_several_architectures_gets_an_index(compose: ComposeDirectory) -> None:
+    task = publish_task(compose, "server.amd64", "server.arm64", "desktop.amd64")
+    (name, made), *others = make_indexes(task).items()
+    assert (name, others) == ("server", [])
+    assert made["path"] == "compose/server/oci"
+    assert made["arches"] == ["amd64", "arm64"]
+    assert make_indexes(task)["server"] == made  # a publication that was killed is made again
+    known = known_hashes(task)
+    assert known[f"server/oci/blobs/sha256/{made['digest'][7:]}"] == made["digest"][7:]
+
+
+def test_the_verb_takes_the_index_in_place_of_its_parts(compose: ComposeDirectory) -> None:
+    made = make_indexes(publish_task(compose, "server.amd64", "server.arm64"))
+    journal = Journal(compose.journal_path)
+    journal.append(
+        "task.finished", task="publish", identity="0", seconds=1, result={"value": {"indexes": made}}, files=[]
+    )
+    journal.close()
+    found = load_outputs(compose).images
+    (index,) = whole_images(found)
+    assert (index.variant, index.digest, index.tags, index.is_index) == (
+        "server", made["server"]["digest"], ("13", "latest"), True,
+    )  # fmt: skip
+    assert index.layout == compose.path / "compose/server/oci"
+    assert [image.variant for image in found] == ["server", "server.amd64"]
+    other = ImageOutput("desktop.amd64", "sha256:x", compose.path, ())
+    assert whole_images([*found, other]) == [index, other]
+
+
+def test_a_compose_of_before_has_none(compose: ComposeDirectory) -> None:
+    assert [image.is_index for image in load_outputs(compose).images] == [False]
+    assert json.loads((compose.output / "server/amd64/oci/index.json").read_bytes())
