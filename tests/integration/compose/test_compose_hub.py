@@ -11,6 +11,8 @@ import pytest
 from deb_bootc_compose.directory import ComposeDirectory, Status
 from deb_bootc_compose.journal import read_journal
 from deb_bootc_compose.lock import load_lock
+from deb_bootc_compose.records import NAME as RECORDS
+from deb_bootc_compose.records import load_records
 from tests.acceptance.world import write_package
 from tests.integration.compose.world import MANIFEST, Composer, copy_base
 
@@ -60,6 +62,11 @@ def test_a_compose_killed_while_it_waits_finds_its_build(built: Composer, tmp_pa
     assert lock.hub.request == value["request"]
     assert [package.name for package in lock.variants["server.amd64"].hub] == ["compose-agent"]
     assert "build 2" not in said(compose, "request"), "the build of the killed compose was found"
+    (package,) = lock.variants["server.amd64"].hub
+    record = load_records(compose.logs / RECORDS)[package.sha256]
+    assert (record["build"], record["request"], record["source"]) == (1, lock.hub.request, "compose-agent")
+    assert record["buildinfo"]["name"].startswith("compose-agent_")
+    assert record["url"] is None, "our own hub has another address the next time"
 
 
 def test_a_package_that_does_not_build_ends_with_its_reason(built: Composer, tmp_path: Path) -> None:
