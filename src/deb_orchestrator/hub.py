@@ -136,6 +136,7 @@ class HubServer:
         """End long polls and threads, then close the database. Jobs at hand are finished."""
         self._stop.set()
         self._app.state.parking.close()
+        self._app.state.line.close()
         self._server.should_exit = True
         for wake in self._wakes:
             wake()

@@ -37,6 +37,11 @@ def find_classes(db: Connection, offer: Offer) -> tuple[int, ...]:
     return tuple(row.id for row in rows if not find_refusal(offer, read_class(row)))
 
 
+def find_known(db: Connection) -> frozenset[int]:
+    """All classes there are."""
+    return frozenset(db.execute(select(job_class.c.id)).scalars())
+
+
 def read_class(row: Row[Any]) -> Requirement:
     """The requirement of a row of job_class."""
     return Requirement(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, cast, exists, literal, select
 
 from deb_orchestrator.domain.jobs import POLICY, Policy, State
 from deb_orchestrator.store.clock import now
-from deb_orchestrator.store.tables import job, job_exclusion, job_turn
+from deb_orchestrator.store.tables import job, job_class, job_exclusion, job_turn
 
 #: Written into the SQL text: the planner must see that the partial index serves.
 _QUEUED = literal(State.QUEUED.value, literal_execute=True)
@@ -46,6 +46,15 @@ def find_heads(
     return [
         Turn(row.class_id, row.owner, row.served_at) for row in db.execute(query.order_by(turn, job.c.rank, job.c.id))
     ]
+
+
+def find_queued(db: Connection, classes: Collection[int] | None = None) -> frozenset[int]:
+    """Those of *classes* (None: of all) that have a job queued, for whomever."""
+    head = exists().where(job.c.class_id == job_class.c.id, job.c.state == _QUEUED)
+    query = select(job_class.c.id).where(head)
+    if classes is not None:
+        query = query.where(job_class.c.id.in_(classes))
+    return frozenset(db.execute(query).scalars())
 
 
 def lock_head(db: Connection, agent: int, class_id: int, owner: str, *, at: int) -> Row[Any] | None:

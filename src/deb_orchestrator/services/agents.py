@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from deb_orchestrator.dispatch import statements
-from deb_orchestrator.dispatch.classes import find_classes
+from deb_orchestrator.dispatch.classes import find_classes, find_known
 from deb_orchestrator.dispatch.events import NewEvent, append_events
 from deb_orchestrator.dispatch.moves import agent_topic
-from deb_orchestrator.dispatch.queue import find_heads
+from deb_orchestrator.dispatch.queue import find_heads, find_queued
 from deb_orchestrator.domain import jobs
 from deb_orchestrator.services.hub import Conflict, Hub, NotFound, Principal, log_audit
 from deb_orchestrator.services.people import hash_token
@@ -133,7 +134,18 @@ def find_maintenance(db: Connection) -> str | None:
     return reason
 
 
-def claim(hub: Hub, agent_id: int, ask: model.ClaimAsk, *, first: bool) -> jobs.Claimed | None:
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What one try to claim got, and found: the classes that the agent `fits`, those that are `known`, and, if it got
+    nothing, those of the first that have jobs all the same, which are not for this agent now (`left`)."""
+
+    claimed: jobs.Claimed | None = None
+    fits: frozenset[int] = frozenset()
+    known: frozenset[int] = frozenset()
+    left: frozenset[int] = frozenset()
+
+
+def claim(hub: Hub, agent_id: int, ask: model.ClaimAsk, *, first: bool) -> Look:
     """One try. *first* is the first one of a call: it must reach the statement, which also tells what is held.
 
     Errors: UnknownAgent once the agent is revoked.
@@ -144,16 +156,25 @@ def claim(hub: Hub, agent_id: int, ask: model.ClaimAsk, *, first: bool) -> jobs.
             f"the agent's tool speaks job directories {ask.api}, this hub {JOB_API}", hint="upgrade the older of them"
         )
     with hub.db.read() as db:
-        if db.execute(select(agent.c.state).where(agent.c.id == agent_id)).scalar() != "approved":
+        row = db.execute(select(agent).where(agent.c.id == agent_id)).one_or_none()
+        if row is None or row.state != "approved":
             raise jobs.UnknownAgent("this agent was revoked", hint="ask the hub's admin")
-        offer = find_offer(db, agent_id, disk_mb=ask.disk_mb)
+        offer = read_offer(row, load_trusts(db), disk_mb=ask.disk_mb)
         idle = find_maintenance(db) is not None and SIGN_POOL not in offer.pools  # what is built is still published
-        classes = () if idle else find_classes(db, offer)
+        classes = () if idle or row.paused_reason is not None else find_classes(db, offer)
+        look = Look(fits=frozenset(classes), known=find_known(db))
         if not first and not find_heads(db, agent_id, classes):
-            return None
+            return replace(look, left=find_queued(db, look.fits))
     held = [jobs.Held(one.job, one.attempt) for one in ask.held]
     with hub.db.write() as db:
-        return statements.claim(db, agent_id, ask.claim_id, classes, ask.boot_id, held, policy=hub.policy)
+        got = statements.claim(db, agent_id, ask.claim_id, classes, ask.boot_id, held, policy=hub.policy)
+        return replace(look, claimed=got, left=frozenset() if got or first else find_queued(db, look.fits))
+
+
+def list_queued(hub: Hub) -> frozenset[int]:
+    """The classes that have jobs."""
+    with hub.db.read() as db:
+        return find_queued(db)
 
 
 def _row(db: Connection, name: str) -> Row[Any]:

@@ -56,6 +56,7 @@ def set_trust(hub: Hub, who: Principal, name: str, trust: int) -> Farm:
         if trust:
             db.execute(sa.insert(pool).values(name=name, trust=trust))
         log_audit(db, who, "pool.trust", name, {"trust": trust})
+        _wake_agents(db)
         append_events(db, [NewEvent(type="pool.trust", data={"pool": name, "trust": trust, "by": who.name})])
     return get_farm(hub)
 
@@ -65,10 +66,15 @@ def set_maintenance(hub: Hub, who: Principal, reason: str | None) -> Farm:
     with hub.db.write() as db:
         db.execute(sa.update(hub_heartbeat).values(maintenance=reason))
         log_audit(db, who, "farm.maintenance", "farm", {"reason": reason})
-        for id_ in db.execute(sa.select(agent.c.id).where(agent.c.state == "approved")).scalars():
-            hint(db, agent_topic(id_))
+        _wake_agents(db)
         append_events(db, [NewEvent(type="farm.maintenance", data={"reason": reason, "by": who.name})])
     return get_farm(hub)
+
+
+def _wake_agents(db: Connection) -> None:
+    """What their claims know of classes is not so any more."""
+    for id_ in db.execute(sa.select(agent.c.id).where(agent.c.state == "approved")).scalars():
+        hint(db, agent_topic(id_))
 
 
 def get_farm(hub: Hub) -> Farm:

@@ -82,8 +82,8 @@ def test_free_disk_is_what_the_claim_says(farm: Farm) -> None:
     ask(farm, "hello")
     claim = {"boot_id": farm.boot, "wait": 0}
     full = model.ClaimAsk(claim_id="c" * 12, disk_mb=4999, **claim)
-    assert agents.claim(farm.hub, farm.agent, full, first=True) is None
-    assert agents.claim(farm.hub, farm.agent, full.model_copy(update={"disk_mb": 5000}), first=True) is not None
+    assert agents.claim(farm.hub, farm.agent, full, first=True).claimed is None
+    assert agents.claim(farm.hub, farm.agent, full.model_copy(update={"disk_mb": 5000}), first=True).claimed is not None
 
 
 def test_emulation_is_marked_and_must_be_wanted(farm: Farm) -> None:

@@ -12,10 +12,12 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deb_orchestrator.services import agents
 from deb_orchestrator.services.hub import Hub
 from deb_orchestrator.web.api import admin, apt, blobs, doors, dput, hosts, jobs, repos, suites, triggers, work
 from deb_orchestrator.web.api.context import add_problem_handlers, problem
 from deb_orchestrator.web.api.idempotency import Idempotency
+from deb_orchestrator.web.api.line import Line
 from deb_orchestrator.web.api.parking import Parking
 from deb_orchestrator.web.limits import RateLimit
 from deb_orchestrator.web.ui import add_ui
@@ -39,13 +41,17 @@ UNBOUNDED = (f"{PREFIX}/blobs/", f"{dput.PREFIX}/")
 
 
 def make_app(hub: Hub, *, secure: bool = False) -> FastAPI:
-    """The application on *hub*; `app.state.parking.close()` sends long polls home before a stop. *secure*: over TLS."""
+    """The application on *hub*. `app.state.parking` and `line` send long polls home before a stop (`close`).
+
+    *secure*: over TLS.
+    """
     app = FastAPI(
         title="deb-orchestrator", version=version("deb-bootc-ecosystem"), openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None, redoc_url=None, lifespan=_more_threads,
     )  # fmt: skip
     app.state.hub = hub
     app.state.parking = Parking(hub.wake)
+    app.state.line = Line(hub.wake, lambda: agents.list_queued(hub))
     add_problem_handlers(app)
     for router in (
         admin.router,

@@ -19,6 +19,7 @@ from deb_orchestrator.domain import jobs
 from deb_orchestrator.services import access, people, sight
 from deb_orchestrator.services.hub import Conflict, Denied, Hub, LoginNeeded, NotFound, Principal
 from deb_orchestrator.store.once import AlreadyDone
+from deb_orchestrator.web.api.line import Line
 from deb_orchestrator.web.api.parking import Parking
 from debcore.errors import Failure, HostFailed
 from debcore.hub.model import Scope
@@ -50,6 +51,10 @@ def find_hub(request: Request) -> Hub:
 
 def find_parking(request: Request) -> Parking:
     return cast(Parking, request.app.state.parking)
+
+
+def find_line(request: Request) -> Line:
+    return cast(Line, request.app.state.line)
 
 
 def mark_accepted(request: Request, secret: str) -> None:
@@ -149,6 +154,7 @@ def _manager(request: Request) -> Principal:
 
 HubDep = Annotated[Hub, Depends(find_hub)]
 ParkingDep = Annotated[Parking, Depends(find_parking)]
+LineDep = Annotated[Line, Depends(find_line)]
 Anybody = Annotated[Principal, Depends(need("client", "agent", "signer"))]
 Client = Annotated[Principal, Depends(need("client"))]
 Admin = Annotated[Principal, Depends(need("admin"))]

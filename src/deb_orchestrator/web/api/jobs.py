@@ -7,17 +7,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from deb_orchestrator.dispatch.moves import agent_topic, class_topic
-from deb_orchestrator.domain import jobs
 from deb_orchestrator.services import agents, attempts
 from deb_orchestrator.services.hub import Denied
-from deb_orchestrator.web.api.context import Claimant, HubDep, ParkingDep
+from deb_orchestrator.web.api.context import Claimant, HubDep, LineDep
 from debcore.errors import Failure
 from debcore.hub import model
 
 router = APIRouter()
-
-_CLASS = class_topic(0).removesuffix("0")
 
 Held = tuple[int, int, str]
 
@@ -35,20 +31,14 @@ HeldDep = Annotated[Held, Depends(held_attempt)]
 
 
 @router.post("/jobs/claim", response_model=model.Claimed, responses={204: {"description": "no work"}})
-async def claim(hub: HubDep, parking: ParkingDep, who: Claimant, ask: model.ClaimAsk) -> model.Claimed | Response:
+async def claim(hub: HubDep, line: LineDep, who: Claimant, ask: model.ClaimAsk) -> model.Claimed | Response:
     """Park up to `wait` seconds for a job. The same claim id gets the same job again."""
     agent = _agent(who.agent)
-    first = True
 
-    async def look() -> jobs.Claimed | None:
-        nonlocal first
-        tried, first = first, False
-        return await asyncio.to_thread(agents.claim, hub, agent, ask, first=tried)
+    async def look(first: bool) -> agents.Look:
+        return await asyncio.to_thread(agents.claim, hub, agent, ask, first=first)
 
-    mine = agent_topic(agent)
-    got = await parking.until(
-        lambda topics: any(topic.startswith(_CLASS) or topic == mine for topic in topics), ask.wait, look
-    )
+    got = await line.wait(agent, ask.wait, look)
     if got is None:
         return Response(status_code=204)
     return model.Claimed(

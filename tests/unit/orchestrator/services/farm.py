@@ -184,7 +184,7 @@ class Farm:
 
     def claim(self) -> jobs.Claimed | None:
         ask = model.ClaimAsk(claim_id=secrets.token_urlsafe(12), boot_id=self.boot)
-        return agents.claim(self.hub, self.agent, ask, first=True)
+        return agents.claim(self.hub, self.agent, ask, first=True).claimed
 
     def beat(self, claimed: jobs.Claimed) -> jobs.Beat:
         return attempts.beat(self.hub, self.agent, claimed.job, claimed.attempt, claimed.grant)
