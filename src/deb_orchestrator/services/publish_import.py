@@ -132,10 +132,13 @@ def _find_known(
 ) -> dict[tuple[str, ...], sa.Row[Any]]:
     columns = [package.c[name] for name in names]
     query = sa.select(package.c.id, package.c.sha256, *columns)
+    wanted = {row.key for row in rows}
+    # By name alone: PostgreSQL reads the whole table for a list of pairs.
     return {
-        tuple(found[2:]): found
-        for chunk in chunks(row.key for row in rows)
-        for found in conn.execute(query.where(sa.tuple_(*columns).in_(chunk)))
+        key: found
+        for chunk in chunks({name for name, *_ in wanted})
+        for found in conn.execute(query.where(package.c.name.in_(chunk)))
+        if (key := tuple(found[2:])) in wanted
     }
 
 

@@ -1,4 +1,4 @@
-"""Claims in a line: a job wakes few of them, and always one that may have it. Looks are counted, time is not measured."""
+"""Claims in a line: a job wakes few of them, and always one that may have it. Looks are counted, not time."""
 
 from __future__ import annotations
 
