@@ -23,6 +23,7 @@ BUILDER = "urn:deb-bootc-ecosystem:deb-bootc-compose:builder"
 #: Of identifiers that follow from content.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, BUILD_TYPE)
 NONE = "NOASSERTION"
+WEBSITE = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/%+-]*)?")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Component:
         return f"pkg:deb/debian/{name}@{version}?arch={self.package.arch}&distro={quote(suite, safe='')}"
 
     @property
+    def website(self) -> str:
+        """The homepage, if it is a plain address."""
+        return self.homepage if WEBSITE.fullmatch(self.homepage) else ""
+
+    @property
     def supplier(self) -> str:
         """The maintainer's name, of letters that every format takes."""
         name = self.maintainer.partition("<")[0]
@@ -108,7 +114,11 @@ def _cyclonedx_component(component: Component, suite: str) -> dict[str, Any]:
         "purl": component.purl(suite), "hashes": [{"alg": "SHA-256", "content": package.sha256}],
         "properties": [{"name": name, "value": value} for name, value in properties.items() if value],
     }  # fmt: skip
-    return made | ({"supplier": {"name": component.supplier}} if component.supplier else {})
+    if component.supplier:
+        made["supplier"] = {"name": component.supplier}
+    if component.website:
+        made["externalReferences"] = [{"type": "website", "url": component.website}]
+    return made
 
 
 def spdx(subject: Subject, components: Sequence[Component], *, tool_version: str) -> dict[str, Any]:
@@ -153,7 +163,7 @@ def _spdx_package(component: Component, suite: str) -> dict[str, Any]:
         "downloadLocation": uri if _is_lasting(component, uri) else NONE,
         "filesAnalyzed": False, "sourceInfo": f"built from source: {component.source}",
         "checksums": [{"algorithm": "SHA256", "checksumValue": package.sha256}], "externalRefs": [purl],
-        **_no_licence(),
+        **_no_licence(), **({"homepage": component.website} if component.website else {}),
     }  # fmt: skip
 
 

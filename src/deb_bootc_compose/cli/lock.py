@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from deb_bootc_compose.cli.show import composing
 from deb_bootc_compose.compare.composes import Side, load_side
 from deb_bootc_compose.compose import Options, start_compose
 from deb_bootc_compose.lock import Lock, load_lock, write_lock
+from deb_bootc_compose.manifest import Manifest
 from deb_bootc_compose.manifest.load import load_manifest
 from debcore.cli import print_json
 
@@ -98,8 +100,13 @@ def diff(before: str, after: str, changelogs: bool, as_json: bool) -> None:
     print_difference(difference, as_json=as_json)
 
 
+def _silent(manifest: Manifest) -> Manifest:
+    """Nobody is notified: what makes a lock is a compose for us alone, and gone when it ends."""
+    return replace(manifest, compose=manifest.compose.model_copy(update={"notifications": ()}))
+
+
 def _make(manifest: Path, output: Path, hub: str | None, token_file: Path | None, settings: tuple[str, ...]) -> Lock:
-    loaded = load_manifest(manifest, variables=parse_settings(settings))
+    loaded = _silent(load_manifest(manifest, variables=parse_settings(settings)))
     options = Options(hub=hub, token_file=str(token_file.resolve()) if token_file else None, until="lock")
     target = default_target(manifest)
     target.mkdir(parents=True, exist_ok=True)

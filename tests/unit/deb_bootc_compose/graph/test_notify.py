@@ -231,3 +231,12 @@ def test_a_manifest_that_is_wrong_is_told_of(tmp_path: Path) -> None:
     assert told["event"] == ["fail-to-start"]
     assert told["data"]["config"] == str(tmp_path / "compose.yaml")
     assert "compose.yaml:1" in told["data"]["detail"]
+
+
+def test_making_a_lock_notifies_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = make_script(tmp_path / "record.py", RECORD)
+    monkeypatch.setenv("DEBOOTC_STORE", str(tmp_path / "file"))
+    (tmp_path / "file").write_text("")
+    done = CliRunner().invoke(group, ["lock", str(make_manifest(tmp_path))])
+    assert isinstance(done.exception, Failure)
+    assert not Path(record.path).with_suffix(".jsonl").exists()

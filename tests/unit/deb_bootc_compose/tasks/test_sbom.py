@@ -138,17 +138,17 @@ def subject(**changes: Any) -> Subject:
     return replace(made, **changes)
 
 
-def components(maintainer: str = "GCC Maintainers <gcc@example.org>") -> list[Component]:
+def components(
+    maintainer: str = "GCC Maintainers <gcc@example.org>", homepage: str = "https://example.org"
+) -> list[Component]:
     known = find_records(Hub(build(2, BUILT.sha256)), [BUILT], url="https://hub.example.org")
-    return [
-        Component(package, origin, maintainer, "https://example.org") for package, origin in origins(lock(), KEY, known)
-    ]
+    return [Component(package, origin, maintainer, homepage) for package, origin in origins(lock(), KEY, known)]
 
 
 CASES = [
     pytest.param(subject(), components(), id="whole"),
     pytest.param(subject(digest="", commit="", disks=(), name="a/ref"), components(""), id="without outputs"),
-    pytest.param(subject(name=EVIL, version=EVIL), components(EVIL), id="hostile"),
+    pytest.param(subject(name=EVIL, version=EVIL), components(EVIL, EVIL), id="hostile"),
     pytest.param(subject(), [], id="empty"),
 ]
 
@@ -173,6 +173,13 @@ def test_spdx_validates(tmp_path: Path, image: Subject, parts: Sequence[Componen
     document["packages"][0]["SPDXID"] = "no id"
     path.write_text(json.dumps(document))
     assert validate_full_spdx_document(parse_file(str(path)))
+
+
+def test_a_homepage_is_an_address_or_nothing() -> None:
+    pages = ["https://example.org:80/a%20b/~c", "javascript:alert(1)", "http://a b", EVIL, ""]
+    assert [Component(BUILT, {}, "", page).website for page in pages] == [pages[0], "", "", "", ""]
+    made = sbom.cyclonedx(subject(), components(), tool_version="1")["components"]
+    assert made[0]["externalReferences"] == [{"type": "website", "url": "https://example.org"}]
 
 
 def test_package_urls_are_read_back() -> None:
