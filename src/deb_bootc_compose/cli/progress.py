@@ -41,6 +41,8 @@ class State:
 
     def hear(self, entry: Entry, now: float) -> None:
         """A task that starts has all that it needs, whether it was done now or before."""
+        if entry.type == "compose.resumed":
+            self.running.clear()  # they ended with the process before
         task = str(entry.data.get("task", ""))
         if entry.type == "task.started":
             self.running[task] = now

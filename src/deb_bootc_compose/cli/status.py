@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from deb_bootc_compose.cli.build import default_target
+from deb_bootc_compose.cli.progress import State, words
+from deb_bootc_compose.compose import load_started
 from deb_bootc_compose.directory import ComposeDirectory, Status, find_compose, list_composes
+from deb_bootc_compose.estimate import load_past
 from deb_bootc_compose.graph import duration
 from deb_bootc_compose.journal import Entry, read_journal
+from deb_bootc_compose.plan import make_nodes
 from debcore.cli import print_json
+from debcore.errors import Failure
 
 
 @click.command()
@@ -31,10 +38,13 @@ def command(compose: str | None, target: Path | None, as_json: bool) -> None:
         return
     directory = find_compose(compose, [where])
     document = describe(directory) | {"tasks": list(tasks_of(directory))}
+    document["left"] = time_left_of(directory) if document["note"] == "running" else None
     if as_json:
         print_json(document)
         return
     click.echo(f"{document['id']}: {document['status']} {document['note']}".rstrip())
+    if document["left"] is not None:
+        click.echo(f"  about {words(document['left'])} left, as earlier composes took")
     for task in document["tasks"]:
         took = duration(task["seconds"]) if task["seconds"] is not None else ""
         click.echo(f"  {task['task']:<24} {task['state']:<9} {took:>9}  {task['error']}".rstrip())
@@ -62,6 +72,21 @@ def describe(directory: ComposeDirectory) -> dict[str, Any]:
     elif not status.is_final:
         note = f"deb-bootc-compose resume {directory.path}"
     return {"id": directory.id, "path": str(directory.path), "status": status.value, "note": note}
+
+
+def time_left_of(directory: ComposeDirectory) -> float | None:
+    """Seconds, by what its journal has and what earlier composes took; None if nothing is known."""
+    try:
+        started = load_started(directory)
+        nodes = make_nodes(started.manifest, started.options, started.digests)
+    except Failure:
+        return None  # it is about to begin
+    past = load_past(directory.path.parent, own=directory.path)
+    state = State(nodes, past, max(2, os.cpu_count() or 1))
+    for entry in read_journal(directory.journal_path):
+        state.hear(entry, datetime.fromisoformat(entry.at).timestamp())
+    left = state.left(datetime.now(UTC).timestamp())
+    return None if left is None else round(left, 1)
 
 
 def tasks_of(directory: ComposeDirectory) -> Iterator[dict[str, Any]]:

@@ -12,9 +12,11 @@ from click.testing import CliRunner
 
 from deb_bootc_compose.cli import group
 from deb_bootc_compose.cli.progress import JsonProgress, Progress, State, TerminalProgress, words
+from deb_bootc_compose.compose import Options, start_compose
 from deb_bootc_compose.estimate import DEPTH, expect, load_past, past_durations, time_left
 from deb_bootc_compose.graph import Node
-from deb_bootc_compose.journal import Entry
+from deb_bootc_compose.journal import Entry, Journal
+from deb_bootc_compose.manifest import load_manifest
 from tests.unit.deb_bootc_compose.report.world import KEY, make_compose
 
 #: a ─┬─ b ─┬─ d
@@ -164,3 +166,23 @@ def test_build_with_json_says_all_in_json(tmp_path: Path, monkeypatch: pytest.Mo
     assert start["left"] >= 8  # what the earlier one took: lock, tree, commit, image, boot and so on, 2 s each
     assert any("deb-bootc-compose resume" in line.get("text", "") for line in lines)
     assert logging.getLogger("deb_bootc_compose").propagate
+
+
+def test_status_knows_the_time_left_of_a_compose_that_runs(tmp_path: Path) -> None:
+    make_compose(tmp_path)  # an earlier one, 2 s each task
+    compose = start_compose(load_manifest(tmp_path), tmp_path / "composes", Options())
+    with compose.running():
+        journal = Journal(compose.journal_path)
+        journal.append("compose.started", id=compose.id, pid=1)
+        journal.append("task.started", task="lock", identity="0")
+        journal.append("compose.resumed", id=compose.id, pid=2)
+        fresh = json.loads(CliRunner().invoke(group, ["status", str(compose.path), "--json"]).stdout)
+        journal.append("task.started", task=f"boot.{KEY}", identity="0")
+        journal.close()
+        later = json.loads(CliRunner().invoke(group, ["status", str(compose.path), "--json"]).stdout)
+        shown = CliRunner().invoke(group, ["status", str(compose.path)]).stdout
+    assert fresh["left"] == 10.0  # lock, tree, commit, image, boot, one after the other
+    assert 0 <= later["left"] < fresh["left"]
+    assert " left, as earlier composes took" in shown
+    ended = json.loads(CliRunner().invoke(group, ["status", str(compose.path), "--json"]).stdout)
+    assert ended["left"] is None
