@@ -21,6 +21,7 @@ from deb_orchestrator.services import people
 from deb_orchestrator.services.asking import SOLVE_POOL
 from deb_orchestrator.services.delivering import Deliverer
 from deb_orchestrator.services.hub import Denied, Hub, LoginNeeded, Principal
+from deb_orchestrator.services.oidc import OidcSettings, Provider
 from deb_orchestrator.services.streaming import Streamer
 from deb_orchestrator.services.work import Tender, Worker
 from deb_orchestrator.store.engine import open_database
@@ -78,11 +79,12 @@ class HubServer:
 
     def __init__(
         self, state: Path, listen: Listen, *, database: str | None = None, blobs: Path | None = None,
-        objects: Objects | None = None, stream: Target | None = None,
+        objects: Objects | None = None, stream: Target | None = None, oidc: OidcSettings | None = None,
     ) -> None:  # fmt: skip
         """*blobs*: where the content is, shared by all hubs of a farm; default: in *state*.
 
         *objects*: where it is instead; uploads that are not whole stay in *blobs*. *stream*: where events go.
+        *oidc*: how people log in.
 
         Errors: Failure if the state is another hub's, the address is taken, or TLS is missing where it is needed."""
         check_listen(listen)
@@ -93,7 +95,8 @@ class HubServer:
         self._socket = _bind(listen)
         self.url = listen.url or _find_url(listen.scheme, *self._socket.getsockname()[:2])
         self.hub = _open_hub(state, database, blobs or state / "blobs", objects)
-        self._app = make_app(self.hub, secure=listen.scheme == "https")
+        self._provider = Provider(oidc, self.url) if oidc is not None else None
+        self._app = make_app(self.hub, secure=self.url.startswith("https:"), provider=self._provider)
         self._server = uvicorn.Server(_configure(self._app, listen))
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -144,6 +147,8 @@ class HubServer:
         for thread in self._threads:
             thread.join(max(0.1, end - time.monotonic()))
         self._socket.close()
+        if self._provider is not None:
+            self._provider.close()
         self.hub.wake.close()
         self.hub.db.close()
 

@@ -9,9 +9,11 @@ import click
 
 from deb_orchestrator.artifacts import open_objects
 from deb_orchestrator.bus.jetstream import STREAM, Target
+from deb_orchestrator.cli.oidc_options import oidc_options
 from deb_orchestrator.cli.process import ending_option, ready_option, wait_for_end
 from deb_orchestrator.hub import HubServer, Listen
 from deb_orchestrator.lifetime import tell_ready
+from deb_orchestrator.services.oidc import OidcSettings
 from deb_orchestrator.up import default_state
 from debcore.errors import HostFailed
 
@@ -42,6 +44,7 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--nats-stream", metavar="NAME", default=STREAM, show_default=True, help="Made if there is none.")
 @click.option("--nats-credentials", type=FILE, help="USER:PASSWORD or a token, on one line.")
 @click.option("--nats-ca", type=FILE, help="PEM file: the authority of a tls:// server, if it is its own.")
+@oidc_options
 @ready_option
 @ending_option
 def command(
@@ -49,7 +52,7 @@ def command(
     listen: str, port: int, tls_cert: Path | None,
     tls_key: Path | None, url: str | None,
     behind_proxy: tuple[str, ...], nats: str | None, nats_stream: str, nats_credentials: Path | None,
-    nats_ca: Path | None, ready_fd: int | None, ended: threading.Event,
+    nats_ca: Path | None, oidc: OidcSettings | None, ready_fd: int | None, ended: threading.Event,
 ) -> None:  # fmt: skip
     """Run a hub: API, web pages, archive. Signers and builders are processes of their own.
 
@@ -59,7 +62,7 @@ def command(
     listening = Listen(host=listen, port=port, tls_cert=tls_cert, tls_key=tls_key, proxies=behind_proxy, url=url)
     stream = Target(url=nats, stream=nats_stream, credentials=nats_credentials, ca=nats_ca) if nats else None
     objects = open_objects(artifacts, s3_endpoint)
-    server = HubServer(place, listening, database=database, blobs=blobs, objects=objects, stream=stream)
+    server = HubServer(place, listening, database=database, blobs=blobs, objects=objects, stream=stream, oidc=oidc)
     try:
         server.start()
         token_file = server.write_credential(place / "client.json", ca=tls_cert)

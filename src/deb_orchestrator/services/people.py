@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 
 from sqlalchemy import insert, select, update
 
@@ -11,7 +12,7 @@ from deb_orchestrator.services.hub import Denied, Hub, LoginNeeded, NotFound, Pr
 from deb_orchestrator.store.clock import as_datetime, now
 from deb_orchestrator.store.tables import agent
 from deb_orchestrator.store.tables_domain import login_link, session, token
-from debcore.hub.model import Token, TokenAsk
+from debcore.hub.model import Scope, Token, TokenAsk
 
 LINK_S = 15 * 60  #: seconds that a login link may be used
 SESSION_S = 12 * 3600
@@ -113,6 +114,19 @@ def use_login_link(hub: Hub, secret: str) -> str:
         values = {"session_hash": hash_token(new), "scope": row.scope, "principal": row.principal}
         times = {"created_at": time, "expires_at": time + SESSION_S * 1000}
         db.execute(insert(session).values(csrf=secrets.token_urlsafe(24), **values, **times))
+        log_audit(db, Principal(name=row.principal, scope=row.scope), "session.begin", row.principal, {"by": "link"})
+    return new
+
+
+def start_session(hub: Hub, name: str, scope: Scope, data: Mapping[str, str]) -> str:
+    """The secret of a new session of *name*, who has shown who that is; *data* says how, for the audit log."""
+    new = secrets.token_urlsafe(32)
+    with hub.db.write() as db:
+        time = now(db)
+        values = {"session_hash": hash_token(new), "scope": scope, "principal": name}
+        times = {"created_at": time, "expires_at": time + SESSION_S * 1000}
+        db.execute(insert(session).values(csrf=secrets.token_urlsafe(24), **values, **times))
+        log_audit(db, Principal(name=name, scope=scope), "session.begin", name, {"scope": scope, **data})
     return new
 
 
@@ -125,6 +139,8 @@ def find_session(hub: Hub, secret: str) -> Principal | None:
     return None if row is None else Principal(name=row.principal, scope=row.scope, csrf=row.csrf)
 
 
-def end_session(hub: Hub, secret: str) -> None:
+def end_session(hub: Hub, who: Principal, secret: str) -> None:
+    """Of *who*, by its own secret."""
     with hub.db.write() as db:
         db.execute(session.delete().where(session.c.session_hash == hash_token(secret)))
+        log_audit(db, who, "session.end", who.name)

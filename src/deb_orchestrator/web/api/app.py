@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deb_orchestrator.services import agents
 from deb_orchestrator.services.hub import Hub
+from deb_orchestrator.services.oidc import Provider
 from deb_orchestrator.web.api import admin, apt, blobs, doors, dput, hosts, jobs, repos, suites, triggers, work
 from deb_orchestrator.web.api.context import add_problem_handlers, problem
 from deb_orchestrator.web.api.idempotency import Idempotency
@@ -40,10 +41,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 UNBOUNDED = (f"{PREFIX}/blobs/", f"{dput.PREFIX}/")
 
 
-def make_app(hub: Hub, *, secure: bool = False) -> FastAPI:
+def make_app(hub: Hub, *, secure: bool = False, provider: Provider | None = None) -> FastAPI:
     """The application on *hub*. `app.state.parking` and `line` send long polls home before a stop (`close`).
 
-    *secure*: over TLS.
+    *secure*: over TLS. *provider*: of OpenID, by which people log in.
     """
     app = FastAPI(
         title="deb-orchestrator", version=version("deb-bootc-ecosystem"), openapi_url=f"{PREFIX}/openapi.json",
@@ -68,7 +69,7 @@ def make_app(hub: Hub, *, secure: bool = False) -> FastAPI:
     app.include_router(apt.router)
     app.include_router(dput.router)
     app.include_router(triggers.hooks)
-    add_ui(app, hub, secure=secure)
+    add_ui(app, hub, secure=secure, provider=provider)
     app.add_middleware(Idempotency, hub=hub)
     app.add_middleware(BodyLimit)  # around the other: it bounds what that one reads
     app.add_middleware(RateLimit)

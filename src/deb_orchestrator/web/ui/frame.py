@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 
 from deb_orchestrator.services import people
 from deb_orchestrator.services.hub import Conflict, Denied, Hub, LoginNeeded, NotFound, Principal
+from deb_orchestrator.services.oidc import CALLBACK
 from deb_orchestrator.web.api.context import COOKIE, mark_accepted
 from deb_orchestrator.web.ui.render import page
 from debcore.errors import Failure, HostFailed
@@ -46,7 +47,11 @@ class Page(APIRoute):
 
 def login_page(request: Request, message: str) -> Response:
     """Says how to log in, and comes back here afterwards."""
-    return page(request, "login", None, status=401, secret="", message=message)
+    here = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+    back = here if request.method == "GET" and not here.startswith(("/login/", CALLBACK)) else "/"
+    provider = request.app.state.oidc
+    by = provider.settings.shown if provider is not None else ""
+    return page(request, "login", None, status=401, secret="", message=message, by=by, back=back)
 
 
 def find_hub(request: Request) -> Hub:

@@ -41,7 +41,7 @@ def set_session(request: Request, answer: Response, session: str) -> None:
 @router.post("/logout")
 def logout(request: Request, hub: HubDep, who: Visitor, csrf: Annotated[str, Form()]) -> Response:
     check_form(who, csrf)
-    people.end_session(hub, request.cookies.get(COOKIE, ""))
+    people.end_session(hub, who, request.cookies.get(COOKIE, ""))
     answer = RedirectResponse("/", status_code=303)
     answer.delete_cookie(COOKIE)
     return answer

@@ -11,7 +11,8 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from deb_orchestrator.services.hub import Hub
-from deb_orchestrator.web.ui import builds, farm, login, suites
+from deb_orchestrator.services.oidc import Provider
+from deb_orchestrator.web.ui import builds, farm, login, oidc, suites
 from deb_orchestrator.web.ui.frame import find_visitor
 from deb_orchestrator.web.ui.render import HERE, page
 
@@ -20,12 +21,16 @@ Handler = Callable[[Request, Exception], Response | Awaitable[Response]]
 _PROGRAMS = ("/api/", "/apt/", "/upload/", "/static/")
 
 
-def add_ui(app: FastAPI, hub: Hub, *, secure: bool = False) -> None:
-    """Mount the pages at /. *secure*: the hub is reached over TLS, so the cookie is marked for it."""
+def add_ui(app: FastAPI, hub: Hub, *, secure: bool = False, provider: Provider | None = None) -> None:
+    """Mount the pages at /. *secure*: the hub is reached over TLS, so the cookie is marked for it.
+
+    *provider*: of OpenID, by which people log in.
+    """
     app.state.hub = hub
     app.state.secure = secure
+    app.state.oidc = provider
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for module in (farm, builds, suites, login):
+    for module in (farm, builds, suites, login, oidc):
         app.include_router(module.router, include_in_schema=False)
     _add_missing(app)
 
