@@ -98,6 +98,8 @@ PAGES: dict[str, tuple[str, str]] = {
     "/hosts": ("", LIST),
     "/hosts/{name}": ("name=builder", LIST),
     "/login/{secret}": ("secret=x", NOTHING),
+    "/oidc/callback": ("", NOTHING),
+    "/oidc/login": ("", NOTHING),
     "/packages": ("?target={target}", LIST),
     "/packages/{name}": ("name=sesame", THING),
     "/queue": ("", LIST),
