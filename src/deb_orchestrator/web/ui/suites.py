@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from deb_orchestrator.services import access, queries, suite_history
-from deb_orchestrator.services import suites as suite_service
 from deb_orchestrator.services.suite_page import get_page
+from deb_orchestrator.services.suite_view import load_parents
 from deb_orchestrator.services.suites import list_rules
 from deb_orchestrator.web.ui.frame import HubDep, Number, Page, Text, Visitor
 from deb_orchestrator.web.ui.render import page
@@ -23,7 +23,10 @@ ROWS = 200
 @router.get("/suites")
 def suites(request: Request, hub: HubDep, who: Visitor) -> Response:
     found = access.list_readable(hub, who, queries.list_suites(hub, base_url=str(request.base_url)))
-    parents = {one.name: suite_service.get_inheritance(hub, one.name).parents for one in found}
+    names = {one.name for one in found}
+    with hub.db.read() as db:
+        known = load_parents(db)
+    parents = {name: [one for one in known.get(name, ()) if one in names] for name in names}
     return page(request, "suites", who, suites=found, parents=parents)
 
 
