@@ -198,6 +198,7 @@ def served(hub: Hub) -> Iterator[str]:
         wait_for(lambda: server.started)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         app.state.parking.close()
+        app.state.line.close()
         server.should_exit = True
         thread.join(START_S)
 
