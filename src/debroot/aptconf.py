@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from debcore.job import AptSource
+from debroot.auth import PLACE
 
 
 def make_sources(sources: Sequence[AptSource]) -> str:
@@ -86,6 +87,8 @@ def make_config(
         "Dir::Etc::sourceparts": f"{conf}/sources.d",
         "Dir::Etc::preferences": f"{conf}/preferences",
         "Dir::Etc::preferencesparts": f"{conf}/none",
+        "Dir::Etc::netrc": PLACE,
+        "Dir::Etc::netrcparts": f"{conf}/none",
         "Dir::Etc::trusted": "/dev/null",
         "Dir::Etc::trustedparts": f"{conf}/none",
         "Dir::State": state,

@@ -24,6 +24,7 @@ from debcore.job import AptSource
 from debcore.path import check_file_name
 from debroot import aspcud, owned
 from debroot.aptconf import make_config, make_preferences, make_sources, parse_config_dump
+from debroot.auth import find_auth, wrap
 from debroot.debfile import parse_fields
 from debroot.lists import UNREADABLE, find_damaged
 from debroot.offer import OFFER, make_offer, make_offer_pins
@@ -242,7 +243,9 @@ class Indexes:
                 os.utime(directory, (0, 0))
             binds = (Bind(source=conf, target=CONF), Bind(source=self._place / "state", target=STATE, readonly=False))
             box = networked(self._tools, (*binds, *local_binds(self._sources)))
-            done = run_in(box, argv, idmap=self._store.idmap, capture=True, check=False)
+            auth = find_auth(uri for source in self._sources for uri in source.uris)
+            words = wrap(argv, auth)
+            done = run_in(box, words, idmap=self._store.idmap, stdin=auth or None, capture=True, check=False)
         said = (done.stderr or done.stdout).decode("utf-8", "replace")
         if done.status != 0 and (full := find_full(said)) is not None:
             raise HostFailed(f"no room for the package lists: {full}", hint=MAKE_ROOM)
@@ -325,11 +328,19 @@ MAKE_ROOM = "make room where the store lies (deb-mock gc --max-size 20G), or poi
 
 def explain_update(output: str) -> str:
     """What to do when the indexes cannot be had."""
+    if "401  Unauthorized" in output:
+        return ASKS_WHO
     if "is expired" in output or "is not valid yet" in output:
         return "the mirror has not been updated, or the clock of this machine is wrong; DEBOOTC_MIRROR names another"
     if "NO_PUBKEY" in output or "not signed" in output or "signature" in output.lower():
         return "the source's key does not match: check signed_by, or upgrade debian-archive-keyring"
     return "check the network and the source's address; DEBOOTC_MIRROR names another mirror"
+
+
+#: What to do about an archive that wants to know who asks.
+ASKS_WHO = (
+    "it wants a password: put it into a file as apt_auth.conf(5) says, and name that: export DEBOOTC_APT_AUTH=FILE"
+)
 
 
 def explain_unmet(output: str) -> str:

@@ -19,7 +19,8 @@ from debcore.job import AptSource
 from debcore.path import inside, write_file
 from debroot import aspcud, owned
 from debroot.aptconf import make_config
-from debroot.indexes import CONF, MAKE_ROOM, STATE, Indexes, hash_value, load_proxies, networked
+from debroot.auth import find_auth, wrap
+from debroot.indexes import ASKS_WHO, CONF, MAKE_ROOM, STATE, Indexes, hash_value, load_proxies, networked
 from debroot.offer import newer_than
 from debroot.sandbox import Bind, run_in
 from debroot.store import Layer, Package, Store
@@ -277,14 +278,14 @@ def download(
         (conf / "apt.conf").write_text(text)
         owned.show_all(conf)
         binds = (Bind(source=conf, target=CONF), Bind(source=directory, target=STATE, readonly=False))
-        words = []
+        words, auth = [], find_auth(uri for uri, _ in files.values())
         for name, (uri, digest) in files.items():
             # file: would leave a link where copy: makes a file
             words += [re.sub(r"^file:", "copy:", uri), f"{STATE}/{name}", *([f"SHA256:{digest}"] if digest else [])]
         done = run_in(
             networked(tools, (*binds, *(Bind(source=path, target=str(path)) for path in local))),
-            ["/usr/lib/apt/apt-helper", "-q", "download-file", *words],
-            idmap=store.idmap, capture=True, check=False,
+            wrap(["/usr/lib/apt/apt-helper", "-q", "download-file", *words], auth),
+            idmap=store.idmap, stdin=auth or None, capture=True, check=False,
         )  # fmt: skip
     return explain_helper((done.stderr or done.stdout).decode("utf-8", "replace")) if done.status else ""
 
@@ -300,6 +301,7 @@ def explain_helper(said: str) -> str:
 REASONS = (
     "Hash Sum mismatch",
     "unexpected size",
+    "401  Unauthorized",
     "404",
     "File not found",
     "Connection",
@@ -333,6 +335,8 @@ def explain_download(said: str) -> str:
         return "the mirror serves other bytes than its index says, and none were kept; DEBOOTC_MIRROR names another"
     if find_full(said):
         return MAKE_ROOM
+    if "401  Unauthorized" in said:
+        return ASKS_WHO
     return "check the network and the source's address, then try again: what came is kept"
 
 
