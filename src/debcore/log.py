@@ -7,9 +7,11 @@ import logging
 import sys
 from typing import Literal
 
+from debcore.trace import AddTrace
+
 
 class JsonFormatter(logging.Formatter):
-    """`{"at", "level", "logger", "message", …}`; keys given as `extra={"action": …, "job": …}` are kept."""
+    """`{"at", "level", "logger", "message", …}`; keys given as `extra={"action": …}` are kept, and `trace`."""
 
     STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
@@ -26,6 +28,7 @@ def set_up_logging(*, verbose: int = 0, style: Literal["text", "json"] = "text")
     """INFO is a sentence for the user; `-v` adds DEBUG, where every command can be pasted."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else logging.Formatter("%(message)s"))
+    handler.addFilter(AddTrace())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.DEBUG if verbose else logging.INFO)

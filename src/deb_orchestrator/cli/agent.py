@@ -9,7 +9,7 @@ import click
 
 from deb_orchestrator.agent.loop import Settings, run_agent
 from deb_orchestrator.cli.connection import print_rows
-from deb_orchestrator.cli.process import lifetime_option
+from deb_orchestrator.cli.process import lifetime_option, log_option
 from deb_orchestrator.up import default_state
 from debcore.cli import print_json
 from debcore.command import run
@@ -29,6 +29,7 @@ from debcore.hub.model import Agent
     "--state", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Token and builds under way."
 )
 @click.option("--idle-updates/--no-idle-updates", default=True, help="Bring roots up to date while there is no work.")
+@log_option
 @lifetime_option
 @click.pass_context
 def command(

@@ -10,7 +10,7 @@ import click
 from deb_orchestrator.artifacts import open_objects
 from deb_orchestrator.bus.jetstream import STREAM, Target
 from deb_orchestrator.cli.oidc_options import oidc_options
-from deb_orchestrator.cli.process import ending_option, ready_option, wait_for_end
+from deb_orchestrator.cli.process import ending_option, log_option, ready_option, wait_for_end
 from deb_orchestrator.hub import HubServer, Listen
 from deb_orchestrator.lifetime import tell_ready
 from deb_orchestrator.services.oidc import OidcSettings
@@ -45,6 +45,7 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--nats-credentials", type=FILE, help="USER:PASSWORD or a token, on one line.")
 @click.option("--nats-ca", type=FILE, help="PEM file: the authority of a tls:// server, if it is its own.")
 @oidc_options
+@log_option
 @ready_option
 @ending_option
 def command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import click
 
 from deb_orchestrator.lifetime import follow_lifetime, watch_lifetime
+from debcore.log import set_up_logging
 
 
 def lifetime_option(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,6 +36,20 @@ def ending_option(verb: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--lifetime-fd", "ended", type=int, metavar="N", callback=watch,
         help="Stop at the end of file of this descriptor.",
+    )(verb)  # fmt: skip
+
+
+def log_option(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """`--log-format`: how what runs for long tells its log."""
+
+    def set_style(_ctx: click.Context, _param: click.Parameter, value: str) -> None:
+        set_up_logging(
+            verbose=os.environ.get("DEBOOTC_DEBUG") not in (None, "", "0"), style="json" if value == "json" else "text"
+        )
+
+    return click.option(
+        "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, expose_value=False,
+        envvar="DEBOOTC_LOG_FORMAT", callback=set_style, help="json: an object a line on stderr, with trace ids.",
     )(verb)  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from deb_orchestrator.agent.enrolment import enrol, find_token
-from deb_orchestrator.cli.process import lifetime_option
+from deb_orchestrator.cli.process import lifetime_option, log_option
 from deb_orchestrator.signer.log import verify_log as check_log
 from deb_orchestrator.signer.loop import run_http_signer
 from deb_orchestrator.up import default_state
@@ -24,6 +24,7 @@ from debcore.hub.model import Enrol
     "--state", type=click.Path(path_type=Path, file_okay=False), metavar="DIR", help="Keys, policy, log and token."
 )
 @click.option("--verify-log", is_flag=True, help="Check the chain of the log, print its length and last hash, and end.")
+@log_option
 @lifetime_option
 def command(url: str | None, ca: Path | None, name: str, state: Path | None, verify_log: bool) -> None:
     """Hold the keys and sign what the hub asks, as far as the policy allows. Nothing listens.

@@ -8,6 +8,7 @@ docs/explanation/leases.md holds the invariants and names the test of each.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, case, exists, insert, select, update
@@ -202,7 +203,7 @@ def _take(
             **fresh,
         )
     )
-    return answer_claim(row, row.attempt + 1, grant, policy)
+    return replace(answer_claim(row, row.attempt + 1, grant, policy), waited_s=(at - row.changed_at) / 1000)
 
 
 def _may_work(db: Connection, agent: int, standing: Standing, *, at: int) -> bool:

@@ -188,6 +188,7 @@ class Claimed:
     request_id: str | None = None
     build_id: int | None = None
     arch: str | None = None
+    waited_s: float | None = None  #: since it was queued; None where a claim is answered again
 
 
 @dataclass(frozen=True)

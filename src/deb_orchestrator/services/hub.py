@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert
 
 from deb_orchestrator.dispatch.wake import Wake, make_wake
 from deb_orchestrator.domain.jobs import POLICY, Policy
+from deb_orchestrator.services.metrics import Metrics
 from deb_orchestrator.store import once
 from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.engine import Database
@@ -30,6 +31,7 @@ class Hub:
     state: Path
     max_blob: int = 8 * 2**30
     policy: Policy = field(default=POLICY)
+    metrics: Metrics = field(default_factory=Metrics)
 
     @cached_property
     def wake(self) -> Wake:

@@ -93,6 +93,13 @@ class Worker:
 
         False: the store of artifacts or the database is away. That costs the job no try, and this worker waits a while.
         """
+        started = time.monotonic()
+        try:
+            return self._do(claimed)
+        finally:
+            self._hub.metrics.work.observe(time.monotonic() - started, kind=claimed.kind)
+
+    def _do(self, claimed: jobs.Claimed) -> bool:
         try:
             with self._beating(claimed):
                 if claimed.kind == "import":

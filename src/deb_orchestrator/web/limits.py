@@ -32,7 +32,7 @@ STRANGER = Rate(per_s=50, burst=1000)
 REFUSED = Rate(per_s=0.5, burst=60)
 #: Callers that are remembered; of the others nothing is known.
 REMEMBERED = 20_000
-_FREE = ("/apt/", "/static/")
+_FREE = ("/apt/", "/static/", "/healthz")
 
 
 class Buckets:

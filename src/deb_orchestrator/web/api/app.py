@@ -15,13 +15,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deb_orchestrator.services import agents
 from deb_orchestrator.services.hub import Hub
 from deb_orchestrator.services.oidc import Provider
-from deb_orchestrator.web.api import admin, apt, blobs, doors, dput, hosts, jobs, repos, suites, triggers, work
+from deb_orchestrator.web.api import admin, apt, blobs, doors, dput, hosts, jobs, ops, repos, suites, triggers, work
 from deb_orchestrator.web.api.context import add_problem_handlers, problem
 from deb_orchestrator.web.api.idempotency import Idempotency
 from deb_orchestrator.web.api.line import Line
 from deb_orchestrator.web.api.parking import Parking
 from deb_orchestrator.web.limits import RateLimit
 from deb_orchestrator.web.ui import add_ui
+from deb_orchestrator.web.watching import Watching
 from debcore.hub.model import PREFIX, Problem
 
 #: Bytes of a request's body, files excepted.
@@ -68,11 +69,13 @@ def make_app(hub: Hub, *, secure: bool = False, provider: Provider | None = None
         app.include_router(router, prefix=PREFIX, responses=PROBLEMS)
     app.include_router(apt.router)
     app.include_router(dput.router)
+    app.include_router(ops.router)
     app.include_router(triggers.hooks)
     add_ui(app, hub, secure=secure, provider=provider)
     app.add_middleware(Idempotency, hub=hub)
     app.add_middleware(BodyLimit)  # around the other: it bounds what that one reads
     app.add_middleware(RateLimit)
+    app.add_middleware(Watching, requests=hub.metrics.requests)
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -36,7 +37,13 @@ async def claim(hub: HubDep, line: LineDep, who: Claimant, ask: model.ClaimAsk) 
     agent = _agent(who.agent)
 
     async def look(first: bool) -> agents.Look:
-        return await asyncio.to_thread(agents.claim, hub, agent, ask, first=first)
+        started = time.monotonic()
+        found = await asyncio.to_thread(agents.claim, hub, agent, ask, first=first)
+        if found.claimed is not None:
+            hub.metrics.claims.observe(time.monotonic() - started)
+            if found.claimed.waited_s is not None:
+                hub.metrics.starts.observe(found.claimed.waited_s, kind=found.claimed.kind)
+        return found
 
     got = await line.wait(agent, ask.wait, look)
     if got is None:
