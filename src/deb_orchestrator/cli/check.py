@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import click
 
+from deb_orchestrator.cli.check_options import check_options
 from deb_orchestrator.cli.connection import options_of
 from deb_orchestrator.cli.reports import describe_checks
 from debcore.cli import print_json, printable
@@ -20,24 +20,15 @@ POLL = 1.0  #: seconds between looks
 WHY = 5  #: looks after which it is asked why nothing happens
 
 
-def split_names(words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name for word in words for name in word.split(",") if name)
-
-
 @click.command()
 @click.argument("build", type=int)
-@click.option("--check", "checks", multiple=True, metavar="NAMES", help="Which, as deb-mock has it (default: all).")
-@click.option("--fail-on", multiple=True, metavar="[CHECK:]LEVEL", help="This level of findings and graver ones fail.")
-@click.option(
-    "--policy", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
-    help="A policy file of deb-mock.",
-)  # fmt: skip
+@check_options("Which, as deb-mock has it (default: all).", policy="A policy file of deb-mock.")
 @click.option("--gate", is_flag=True, help="Try again what keeps BUILD out of its suite; no other option then counts.")
 @click.option("-a", "--arch", "arches", multiple=True, help="Architecture, may be repeated (default: the build's).")
 @click.option("--nowait", is_flag=True, help="Return as soon as the hub has the order.")
 @options_of(CheckClient)
 def command(
-    build: int, checks: tuple[str, ...], fail_on: tuple[str, ...], policy: Path | None, gate: bool,
+    build: int, checks: tuple[str, ...], fail_on: tuple[str, ...], policy: str | None, gate: bool,
     arches: tuple[str, ...], nowait: bool, client: CheckClient, as_json: bool,
 ) -> int:  # fmt: skip
     """Check the packages of BUILD on a builder: lintian, piuparts, autopkgtest, installation, upgrade and so on.
@@ -49,8 +40,7 @@ def command(
     deb-orchestrator check 12
     deb-orchestrator check 12 --check lintian,piuparts --fail-on lintian:warning
     """
-    text = policy.read_text() if policy is not None else None
-    ask = CheckAsk(names=split_names(checks), fail_on=fail_on, policy=text, arches=arches, gate=gate)
+    ask = CheckAsk(names=checks, fail_on=fail_on, policy=policy, arches=arches, gate=gate)
     before = {one.id for one in client.build(build).checks}
     found = client.order_checks(build, ask)
     ordered = {one.id for one in found.checks} - before

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from deb_orchestrator.cli import target_requires
-from deb_orchestrator.cli.check import split_names
+from deb_orchestrator.cli.check_options import check_options
 from deb_orchestrator.cli.connection import client_options, options_of, print_rows
 from debcore.cli import print_json
 from debcore.hub.check_client import CheckClient
@@ -77,17 +76,14 @@ def make_target(
 
 @command.command("checks")
 @click.argument("name")
-@click.option("--check", "checks", multiple=True, metavar="NAMES", help="Which, as deb-mock check --list has them.")
-@click.option("--fail-on", multiple=True, metavar="[CHECK:]LEVEL", help="This level of findings and graver ones fail.")
-@click.option(
-    "--policy", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE",
-    help="A policy file of deb-mock, instead of each builder's own.",
-)  # fmt: skip
+@check_options(
+    "Which, as deb-mock check --list has them.", policy="A policy file of deb-mock, instead of each builder's own."
+)
 @click.option("--gate", is_flag=True, help="Packages get into the suite only if all of it passes.")
 @click.option("--none", "nothing", is_flag=True, help="Check nothing any more.")
 @options_of(CheckClient)
 def set_checks(
-    name: str, checks: tuple[str, ...], fail_on: tuple[str, ...], policy: Path | None, gate: bool, nothing: bool,
+    name: str, checks: tuple[str, ...], fail_on: tuple[str, ...], policy: str | None, gate: bool, nothing: bool,
     client: CheckClient, as_json: bool,
 ) -> None:  # fmt: skip
     """Say what is checked of every build of the target NAME from now on; without options, print it.
@@ -96,12 +92,10 @@ def set_checks(
     deb-orchestrator target checks trixie-local --check lintian,install,upgrade --gate
     deb-orchestrator target checks trixie-local --none
     """
-    names = split_names(checks)
-    if bool(names) == nothing and (names or fail_on or policy or gate):
+    if bool(checks) == nothing and (checks or fail_on or policy or gate):
         raise click.UsageError("name checks with --check, or say --none")
-    if names or nothing:
-        text = policy.read_text() if policy is not None else None
-        plan = CheckPlan(names=names, fail_on=fail_on, policy=text, gate=gate) if names else None
+    if checks or nothing:
+        plan = CheckPlan(names=checks, fail_on=fail_on, policy=policy, gate=gate) if checks else None
         target = client.set_checks(name, plan)
     else:
         target = client.target(name)

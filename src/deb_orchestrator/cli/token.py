@@ -47,7 +47,10 @@ def list_tokens(as_json: bool) -> None:
 
 @command.command("revoke")
 @click.argument("id_", metavar="ID", type=int)
-def revoke(id_: int) -> None:
+@JSON
+def revoke(id_: int, as_json: bool) -> None:
     """At once."""
     with AdminClient.of(find_credential()) as client:
         client.revoke_token(id_)
+    if as_json:
+        print_json({"revoked": id_})
