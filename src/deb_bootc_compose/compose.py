@@ -29,6 +29,7 @@ from deb_bootc_compose.manifest import Manifest
 from deb_bootc_compose.notify import NAME as NOTIFICATIONS
 from deb_bootc_compose.notify import Notifier, Script, about, check_script
 from deb_bootc_compose.plan import ask_of, key, make_nodes
+from deb_bootc_compose.previous import Previous, check_given
 from deb_bootc_compose.report.compose import write_report
 from deb_bootc_compose.runner import Runner
 from deb_bootc_compose.snapshot import digest_directory, keep_file
@@ -54,6 +55,7 @@ class Options:
     locked: str | None = None  #: SHA-256 of the lock to hold to
     until: str | None = None  #: the last kind of task; what follows is left out
     notification_scripts: tuple[str, ...] = ()  #: beside those of the manifest
+    previous: str | None = None  #: the compose or the repository before; "none"; None: the newest sibling
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,9 @@ def start_compose(
     _check_waivers(manifest)
     for script in scripts_of(manifest, options):
         check_script(Path(script.path), where=str(manifest.path))
-    options = replace(options, hub_state=options.hub_state or str(default_state().absolute()))
+    options = replace(
+        options, hub_state=options.hub_state or str(default_state().absolute()), previous=check_given(options.previous)
+    )
     digests = dict(_digests(manifest))
     if lock is not None:
         given = load_lock(lock)
@@ -215,7 +219,7 @@ def run_compose(
         graph = Graph(
             nodes, root=directory.path, journal=journal, runner=runner,
             jobs=jobs,
-            prepare=lambda node, identity: _context(node, identity, hub, directory, earlier),
+            prepare=lambda node, identity: _context(node, identity, hub, directory, earlier, started),
         )  # fmt: skip
         status = Status.DOOMED
         try:
@@ -285,15 +289,27 @@ class _Hub:
         return self._address
 
 
-def _context(node: Node, identity: str, hub: _Hub, directory: ComposeDirectory, earlier: Earlier) -> Mapping[str, Any]:
+def _context(
+    node: Node, identity: str, hub: _Hub, directory: ComposeDirectory, earlier: Earlier, started: Started
+) -> Mapping[str, Any]:
+    options = started.options
+    before = Previous(directory, options.previous)
     if node.kind in REUSABLE:
-        return {"earlier": earlier.find(identity)}
+        told: dict[str, Any] = {"earlier": earlier.find(identity)}
+        if node.kind == "commit":
+            parent = (load_lock(directory.lock_path).parents or {}).get(node.params["key"])
+            repo = before.find_repository(node.params["key"], parent) if parent else None
+            told |= {"parent": str(repo) if repo else None, "locked": options.locked is not None}
+        return told
     if node.kind == "request":
         return {"hub": hub.address().document()}
     if node.kind != "lock":
         return {}
     previous = earlier.find_lock()
-    told: dict[str, Any] = {"previous": str(previous) if previous else None, "hub_url": hub.lasting_url}
+    told = {"previous": str(previous) if previous else None, "hub_url": hub.lasting_url}
+    if options.until != "lock":  # a lock that is kept follows what is there when it is composed
+        refs = {key(spec): spec.variant.ref for spec in started.manifest.specs}
+        told["parents"] = {name: one.model_dump(mode="json") for name, one in before.find_parents(refs).items()}
     if node.needs or node.params["suite_name"] or (node.params["locked"] and _pool_lacks_hub_packages(directory)):
         told["hub"] = hub.address().document()
     return told

@@ -85,6 +85,15 @@ def read_journal(path: Path) -> Iterator[Entry]:
             yield entry
 
 
+def read_results(path: Path) -> dict[str, dict[str, Any]]:
+    """The value of each task, as it last finished. Errors: Failure if the journal is damaged."""
+    return {
+        entry.data["task"]: entry.data["result"]["value"]
+        for entry in read_journal(path)
+        if entry.type == "task.finished"
+    }
+
+
 def _cut_torn_line(path: Path) -> None:
     if not path.exists():
         return

@@ -77,6 +77,16 @@ class LockedVariant(Frozen):
         return {f"{p.name}:{p.arch}": p for stage in (self.base, self.archive, self.hub) for p in stage}
 
 
+class LockedParent(Frozen):
+    """What a commit follows: the commit that machines have which update to it."""
+
+    commit: Sha256
+    ref: str
+    version: str
+    compose: str | None = None  #: id of the compose that made it; None: found in a published repository
+    digest: str | None = None  #: of that compose's OCI image
+
+
 class Lock(Frozen):
     """lock.json."""
 
@@ -88,6 +98,9 @@ class Lock(Frozen):
     hub: LockedHub | None = None
     variants: dict[str, LockedVariant]  #: by NAME.ARCH
     tools: dict[str, tuple[LockedPackage, ...]] = {}  #: roots whose programs made the outputs
+    recipe: str = ""  #: SHA-256 over what the manifest says of the trees beside their packages
+    #: By NAME.ARCH; a variant that is missing has no parent. None: decided when it is composed.
+    parents: dict[str, LockedParent] | None = None
 
     @property
     def content(self) -> str:
@@ -95,6 +108,7 @@ class Lock(Frozen):
         stages = ("base", "archive", "hub")
         parts = {
             "suite": self.suite,
+            "recipe": self.recipe,
             "tools": {name: [package.key for package in packages] for name, packages in self.tools.items()},
             "variants": {
                 name: [variant.asked, variant.ids, *([p.key for p in getattr(variant, stage)] for stage in stages)]

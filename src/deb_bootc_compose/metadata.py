@@ -165,6 +165,21 @@ def tests(compose_id: str, kind: Mapping[str, Any], results: Mapping[str, Mappin
     return {"header": {"type": "deb-bootc.tests", "version": "1.0"}, "payload": {"compose": part, "tests": found}}
 
 
+def commits(
+    compose_id: str, kind: Mapping[str, Any], lock: Lock, made: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The OSTree commit of each variant, and what it follows: machines that have that one update to this one."""
+    parents = lock.parents or {}
+    names = ("commit", "ref", "version", "key")
+    found = {
+        key: {name: value[name] for name in names}
+        | {"parent": parents[key].model_dump(mode="json") if key in parents else None, "lock": lock.content}
+        for key, value in made.items()
+    }
+    part = compose_part(compose_id, kind)
+    return {"header": {"type": "deb-bootc.commits", "version": "1.0"}, "payload": {"compose": part, "commits": found}}
+
+
 def checksums(root: Path, *, leave_out: Sequence[str], known: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(path below *root*, SHA-256) of every file, sorted; directories called *leave_out* check themselves.
 

@@ -115,12 +115,8 @@ def commit(
     """Commit *tree* with /etc as /usr/etc, bootable, and sign it. The ref then names it.
 
     *timestamp* (seconds since the epoch) and *parent* come from the lock: the same input gives the same checksum.
-    Errors: Failure if the ref is malformed, or if the parent is not in the repository.
+    The parent need not be in the repository. Errors: Failure if the ref is malformed.
     """
-    if parent is not None and not repository.object_path(parent, "commit").exists():
-        raise Failure(
-            f"the parent commit {parent[:12]} is not in {repository.path}", hint="pull it first, or compose anew"
-        )
     words = [
         "commit",
         f"--branch={ref}",
@@ -183,7 +179,7 @@ def fsck(repository: Repository) -> None:
 
 
 def verify(repository: Repository, ref: str, key: str) -> str:
-    """Pull *ref* into an empty repository with gpg-verify and only *key* (armoured), as a machine would.
+    """Pull *ref* (or a commit) into an empty repository with gpg-verify and only *key* (armoured), as a machine would.
 
     If there is a signed summary, it is verified as well. Returns the commit.
     Errors: Failure if the commit or the summary is not signed by the key.
@@ -193,7 +189,8 @@ def verify(repository: Repository, ref: str, key: str) -> str:
         "set -e; ostree --repo=/run/r init --mode=bare-user-only >&2\n"
         'ostree --repo=/run/r remote add --set=gpg-verify=true --set=gpg-verify-summary="$2"'
         " --gpg-import=/run/key o file:///repo >&2\n"
-        'ostree --repo=/run/r pull --commit-metadata-only o "$1" >&2; ostree --repo=/run/r rev-parse "o:$1"\n'
+        'ostree --repo=/run/r pull --commit-metadata-only o "$1" >&2\n'
+        'ostree --repo=/run/r rev-parse "o:$1" 2>/dev/null || ostree --repo=/run/r rev-parse "$1"\n'
     )
     with repository.store.workplace() as place:
         write_file(place / "key", key)

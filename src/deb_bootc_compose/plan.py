@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from deb_bootc_compose.boot.grub import files_digest
-from deb_bootc_compose.graph import Node
+from deb_bootc_compose.graph import Node, canonical
 from deb_bootc_compose.manifest import Manifest, VariantSpec
 from deb_bootc_compose.tasks import KINDS
 
@@ -108,6 +109,7 @@ def _opening(manifest: Manifest, options: Options, digests: Mapping[str, str]) -
         "release": compose.release.version, "locked": options.locked,
         "suite_name": compose.hub.target if options.locked is None else None,
         "variants": {key(spec): _asked(spec, digests) for spec in manifest.specs},
+        "recipe": _recipe(manifest, digests),
     }  # fmt: skip
     yield _node("lock", "", needs=needs, params=params, context={"origins": _origins(manifest), "hub": None})
 
@@ -120,11 +122,17 @@ def _asked(spec: VariantSpec, digests: Mapping[str, str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str]) -> Iterator[Node]:
-    name, variant = key(spec), spec.variant
+def _recipe(manifest: Manifest, digests: Mapping[str, str]) -> str:
+    """SHA-256 over what decides the content of the trees beside their packages: a change is a new version."""
+    trees = {key(spec): [spec.variant.ref, _tree_params(manifest, spec, digests)] for spec in manifest.specs}
+    return hashlib.sha256(canonical(trees)).hexdigest()
+
+
+def _tree_params(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str]) -> dict[str, Any]:
+    variant = spec.variant
     content = variant.model_dump(mode="json", by_alias=True)
-    tree_params = {
-        "key": name, "suite": manifest.compose.suite, "arch": spec.arch,
+    return {
+        "key": key(spec), "suite": manifest.compose.suite, "arch": spec.arch,
         "name": manifest.compose.release.name, "variant": spec.name,
         "units": content["units"], "kargs": content["kargs"],
         "layout": content["layout"], "var": content["var"], "os-release": content["os-release"],
@@ -134,8 +142,13 @@ def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str
             {"to": file.to, "mode": file.mode, "sha256": digests[file.source]} for file in variant.add_files
         ],
     }  # fmt: skip
+
+
+def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str]) -> Iterator[Node]:
+    name, variant = key(spec), spec.variant
+    content = variant.model_dump(mode="json", by_alias=True)
     tree = f"tree.{name}"
-    yield _node("tree", name, needs=("lock",), params=tree_params)
+    yield _node("tree", name, needs=("lock",), params=_tree_params(manifest, spec, digests))
     if "lint" in variant.tests:
         yield _node("lint", name, needs=(tree, "lock"), params={"key": name, "waive": content["lint"]["waive"]})
     commit = {

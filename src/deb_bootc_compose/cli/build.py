@@ -20,6 +20,9 @@ from debcore.errors import ConfigError, Failure
               "the manifest).")  # fmt: skip
 @click.option("--locked", type=click.Path(path_type=Path), help="Use exactly the packages of this lock; anything else "
               "is an error.")  # fmt: skip
+@click.option("--previous", metavar="DIR", help="The compose before, or the repository that machines update from: its "
+              "commits are the parents, and updates are tested from it (default: the newest finished compose of the "
+              "target). none: begin anew.")  # fmt: skip
 @click.option("--hub", metavar="URL", help="The hub that builds packages (default: one of our own, started as needed).")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the token for --hub.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest.")
@@ -32,9 +35,9 @@ from debcore.errors import ConfigError, Failure
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON; progress is then JSON too, a line "
               "for each event on standard error.")  # fmt: skip
 def command(
-    manifest: Path, target: Path | None, locked: Path | None, hub: str | None, token_file: Path | None,
-    settings: tuple[str, ...], skip: tuple[str, ...], until: str | None, scripts: tuple[Path, ...],
-    jobs: int | None, as_json: bool,
+    manifest: Path, target: Path | None, locked: Path | None, previous: str | None, hub: str | None,
+    token_file: Path | None, settings: tuple[str, ...], skip: tuple[str, ...], until: str | None,
+    scripts: tuple[Path, ...], jobs: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Compose MANIFEST: a directory with compose.yaml (default: the one you are in), or the file.
 
@@ -44,7 +47,7 @@ def command(
     named = [Script(str(script.absolute()), SCRIPT_TIMEOUT) for script in scripts]
     options = Options(
         hub=hub, token_file=str(token_file.resolve()) if token_file else None, skip=skip, until=until,
-        notification_scripts=tuple(script.path for script in named),
+        notification_scripts=tuple(script.path for script in named), previous=previous,
     )  # fmt: skip
     where = target or default_target(manifest)
     try:

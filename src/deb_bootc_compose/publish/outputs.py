@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deb_bootc_compose.directory import ComposeDirectory, Status
-from deb_bootc_compose.journal import read_journal
+from deb_bootc_compose.journal import read_results
 from debcore.errors import Failure
 
 
@@ -50,7 +50,7 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
         )
     if not status.is_final:
         raise Failure(f"{compose.id} is {status}", hint=f"finish it first: deb-bootc-compose resume {compose.path}")
-    values = _values(compose)
+    values = read_results(compose.journal_path)
     suite = json.loads(compose.manifest_path.read_bytes())["manifest"]["compose"]["suite"]
     commits = tuple(
         CommitOutput(
@@ -75,15 +75,6 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
         if task.startswith("container.")
     )
     return Outputs(compose.id, suite, commits, (*indexes, *images))
-
-
-def _values(compose: ComposeDirectory) -> dict[str, Mapping[str, Any]]:
-    """Result of each task, as it last finished."""
-    return {
-        entry.data["task"]: entry.data["result"]["value"]
-        for entry in read_journal(compose.journal_path)
-        if entry.type == "task.finished"
-    }
 
 
 def _tags(compose: ComposeDirectory, container: Mapping[str, Any]) -> tuple[str, ...]:

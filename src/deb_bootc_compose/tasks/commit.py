@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from deb_bootc_compose.earlier import paths_of
-from deb_bootc_compose.lock import load_lock
-from deb_bootc_compose.ostree import commit, fsck, init_repo, object_name, root_checksums, verify
+from deb_bootc_compose.lock import LockedParent, load_lock
+from deb_bootc_compose.ostree import Repository, commit, fsck, init_repo, object_name, root_checksums, verify
 from deb_bootc_compose.signing import open_signer
 from deb_bootc_compose.tasks.tree import open_tree
 from deb_bootc_compose.worker import Done, Task
+from debcore.errors import CommandFailed, Failure
+from debcore.openpgp import Signer
 from debroot.sandbox import Bind
 from debroot.store import Store
 
@@ -26,9 +28,13 @@ def run_task(task: Task) -> Done:
     with open_tree(task) as (store, tree):
         repository = init_repo(store, path / "repo", suite=params["suite"])
         task.say(f"{params['ref']} {lock.version}")
+        parent = (lock.parents or {}).get(params["key"])
+        if parent is not None:
+            take_parent(task, repository, parent, signer)
         made = commit(
-            repository, tree, ref=params["ref"], version=lock.version, timestamp=lock.timestamp, signer=signer
-        )
+            repository, tree, ref=params["ref"], version=lock.version, timestamp=lock.timestamp, signer=signer,
+            parent=parent.commit if parent else None, metadata={"deb-bootc.lock": lock.content},
+        )  # fmt: skip
         task.say(f"commit {made.checksum[:12]}; checking every object")
         fsck(repository)
         if signer is not None:
@@ -40,9 +46,39 @@ def run_task(task: Task) -> Done:
     value = {
         "commit": made.checksum, "repo": repo, "ref": params["ref"], "version": lock.version,
         "root": [content, metadata], "key": signer.fingerprint if signer else None,
+        "parent": parent.commit if parent else None,
     }  # fmt: skip
     # Not the configuration: ostree adds to it when the summary is made.
     return Done(value, (f"{repo}/{object_name(made.checksum, 'commit')}",))
+
+
+def take_parent(task: Task, repository: Repository, parent: LockedParent, signer: Signer | None) -> None:
+    """Its commit object, whose signature must be by the key that signs this compose: machines know no other.
+
+    Errors: Failure. A lock that was given names a parent that need not be at hand: its checksum is enough then.
+    """
+    where = task.context.get("parent")
+    if where is None:
+        if task.context["locked"]:
+            task.say(f"the parent {parent.commit[:12]} is the lock's; it is not here to be checked")
+            return
+        raise Failure(
+            f"the commit before, {parent.commit[:12]} of {parent.compose or 'a repository'}, is gone",
+            hint="compose anew, or name the compose or the repository with --previous",
+        )
+    before = Repository(repository.store, repository.tools, Path(where))
+    try:
+        if signer is not None:
+            verify(before, parent.commit, signer.public_key())
+        source = Bind(source=before.path, target="/previous")
+        repository.run("pull-local", "--disable-fsync", "--commit-metadata-only", "/previous", parent.commit,
+                       binds=(source,))  # fmt: skip
+    except (Failure, CommandFailed) as error:
+        raise Failure(
+            f"the commit before, {parent.version} in {where}, cannot be followed: {error}",
+            hint="machines that run it would refuse this one; with --previous none nothing is followed",
+        ) from error
+    task.say(f"its parent is {parent.version} ({parent.commit[:12]}){', signed by our key' if signer else ''}")
 
 
 def adopt(task: Task, found: Mapping[str, Any]) -> Done:

@@ -17,6 +17,7 @@ from deb_bootc_compose.lock import (
     Lock,
     LockedHub,
     LockedPackage,
+    LockedParent,
     LockedVariant,
     load_lock,
     make_version,
@@ -46,9 +47,12 @@ def run_task(task: Task) -> Done:
     lock = _resolve(task, store, suite) if given is None else _hold_to(task, store, suite)
     if given is None:
         lock = _with_earlier_time(task, lock)
+    if lock.parents is None:
+        lock = _with_parents(task, lock)
     write_lock(task.compose.lock_path, lock)
     keep_records(task, lock)
-    value = {"content": lock.content, "version": lock.version, "timestamp": lock.timestamp}
+    parents = {key: parent.model_dump(mode="json") for key, parent in (lock.parents or {}).items()}
+    value = {"content": lock.content, "version": lock.version, "timestamp": lock.timestamp, "parents": parents}
     return Done(value, ("lock.json",))
 
 
@@ -70,12 +74,22 @@ def keep_records(task: Task, lock: Lock) -> None:
 
 
 def _with_earlier_time(task: Task, lock: Lock) -> Lock:
-    """If nothing has changed since the compose before, its time and version stay: the outputs are the same then."""
+    """If nothing has changed since the compose before, its time, version and parents stay: so do the outputs then."""
     before = load_earlier_lock(task.context.get("previous"))
     if before is None or before.content != lock.content:
         return lock
     task.say(f"the same packages as {before.version}")
-    return lock.model_copy(update={"timestamp": before.timestamp, "version": before.version})
+    return lock.model_copy(update={"timestamp": before.timestamp, "version": before.version, "parents": before.parents})
+
+
+def _with_parents(task: Task, lock: Lock) -> Lock:
+    """The commits that this compose's follow. A lock that is made to be kept leaves them open."""
+    if task.context.get("parents") is None:
+        return lock
+    parents = {key: LockedParent.model_validate(one) for key, one in task.context["parents"].items()}
+    for key, parent in parents.items():
+        task.say(f"{key}: follows {parent.version} ({parent.commit[:12]})")
+    return lock.model_copy(update={"parents": parents})
 
 
 def _find_suite(task: Task) -> Suite | None:
@@ -119,6 +133,7 @@ def _resolve(task: Task, store: Store, suite: Suite | None) -> Lock:
     return Lock(
         suite=task.params["suite"], timestamp=timestamp, version=make_version(task.params["release"], timestamp),
         releases=_named(releases, suite), hub=hub, variants=variants, tools=find_tool_packages(task, store),
+        recipe=task.params["recipe"],
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What was made, for people and programs: composeinfo and images (productmd loads both), debs, layers, tests, builds;
+"""What was made, for people and programs: composeinfo and images (productmd loads both), debs, commits, layers, tests, builds;
 SBOMs and provenance of each image.
 """
 
@@ -47,6 +47,7 @@ def run_task(task: Task) -> Done:
             compose.id, params["compose"], variants, images, containers, mtime=lock.timestamp
         ),
         "debs.json": metadata.debs(compose.id, params["compose"], lock, variants, installed_sizes(controls)),
+        "commits.json": metadata.commits(compose.id, params["compose"], lock, _of(task, "commit")),
         "layers.json": metadata.layers(compose.id, params["compose"], containers),
         "tests.json": metadata.tests(
             compose.id, params["compose"], {kind: _of(task, kind) for kind in ("lint", "replay", "boot")}

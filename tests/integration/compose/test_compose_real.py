@@ -13,9 +13,11 @@ import productmd.composeinfo
 import productmd.images
 import pytest
 
-from deb_bootc_compose.directory import ComposeDirectory, Status
-from deb_bootc_compose.journal import read_journal
+from deb_bootc_compose.directory import ComposeDirectory, Status, list_composes
+from deb_bootc_compose.journal import read_journal, read_results
+from deb_bootc_compose.lock import load_lock
 from debcore.command import run
+from debcore.errors import CommandFailed
 from tests.integration.compose.world import MANIFEST, Composer
 
 pytestmark = pytest.mark.root
@@ -178,6 +180,39 @@ def test_two_composes_of_one_lock_are_identical(composer: Composer, killed: Comp
         "raw": made["image.server.amd64"].data["result"]["value"]["images"][0]["sha256"],
     }
     assert outputs(json.loads(done.stdout)) == first
+
+
+def test_a_changed_tree_follows_the_compose_before(composer: Composer, killed: ComposeDirectory) -> None:
+    before = read_results(killed.journal_path)["commit.server.amd64"]
+    assert before["parent"] is None
+    last = list_composes(killed.path.parent)[-1]  # the same commit, if the same was composed again
+    composer.write("Changed\n", name="motd")
+    done = composer.call("build", composer.manifest, "--target", killed.path.parent, "--until", "commit", "--json")
+    compose = ComposeDirectory(Path(json.loads(done.stdout)["path"]))
+    made = read_results(compose.journal_path)["commit.server.amd64"]
+    assert made["parent"] == before["commit"]
+    parents = load_lock(compose.lock_path).parents
+    assert parents is not None
+    assert parents["server.amd64"].compose == last.id
+    assert parents["server.amd64"].digest == read_results(killed.journal_path)["container.server.amd64"]["digest"]
+
+    anew = composer.call(
+        "build", composer.manifest, "--target", killed.path.parent, "--until", "commit", "--locked", compose.lock_path,
+    )  # fmt: skip
+    newest = list_composes(killed.path.parent)[-1]
+    assert newest.path != compose.path, anew.stderr
+    assert read_results(newest.journal_path)["commit.server.amd64"]["commit"] == made["commit"]
+
+    other = {"DEBOOTC_SIGNING_KEY": str(killed.path.parent / "another-key.asc")}
+    arguments = ("build", composer.manifest, "--target", killed.path.parent, "--until", "commit", "--previous")
+    composer.write("Changed again\n", name="motd")
+    with pytest.raises(CommandFailed) as caught:
+        composer.call(*arguments, killed.path, env=other)
+    assert "cannot be followed" in caught.value.output
+    assert "--previous none" in caught.value.output
+    composer.call(*arguments, "none", env=other)
+    newest = list_composes(killed.path.parent)[-1]
+    assert read_results(newest.journal_path)["commit.server.amd64"]["parent"] is None
 
 
 def test_a_lock_of_another_manifest_is_refused(composer: Composer, killed: ComposeDirectory, tmp_path: Path) -> None:
