@@ -11,6 +11,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from deb_bootc_compose.boot.health import health_files
+
 #: Where the generator is in an image.
 GENERATOR = "/usr/libexec/deb-bootc/grub-generator"
 
@@ -47,6 +49,7 @@ def image_files(*, grub_mkconfig: bool = True) -> Mapping[str, tuple[int, bytes]
     files = {
         GENERATOR: (0o755, generator()),
         DROP_IN: (0o644, _DROP_IN.encode()),
+        **health_files(),
     }
     if grub_mkconfig:
         files[GRUB_MKCONFIG] = (0o755, _GRUB_MKCONFIG.encode())

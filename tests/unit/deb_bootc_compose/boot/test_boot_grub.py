@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,83 @@ def test_an_entry_without_a_kernel_keeps_the_old_menu(tmp_path: Path) -> None:
     assert done.status == 1
     assert b"names no kernel" in done.stderr
     assert (tmp_path / "grub.cfg").read_text() == "old\n"
+
+
+def make_system(root: Path, *commits: str, healthy: bool = True) -> Path:
+    """/boot and /ostree as libostree has them when it calls the generator, the newest of *commits* first."""
+    loader = root / "boot/loader.1"
+    loader.mkdir(parents=True)
+    (root / "boot/grub").mkdir()
+    links = root / "ostree/boot.1.1/debian/csum"
+    links.mkdir(parents=True)
+    (root / "ostree/boot.1").symlink_to("boot.1.1")
+    for number, commit in enumerate(commits):
+        deployment = root / f"ostree/deploy/debian/deploy/{commit}.0"
+        (deployment / "usr/libexec/deb-bootc").mkdir(parents=True)
+        if healthy:
+            (deployment / "usr/libexec/deb-bootc/boot-trial").touch()
+        (links / str(number)).symlink_to(f"../../../deploy/debian/deploy/{commit}.0")
+        options = f"options root=UUID=1 rw ostree=/ostree/boot.1/debian/csum/{number}"
+        write_entry(loader, len(commits) - number, f"title {commit}", "linux /boot/vmlinuz", options)
+    return loader
+
+
+def test_a_system_that_has_one_before_it_is_put_on_trial(tmp_path: Path) -> None:
+    loader = make_system(tmp_path, "new", "old")
+    assert generate(loader).status == 0
+    menu = (loader / "grub.cfg").read_text()
+    (token,) = set(re.findall(r"deb-bootc\.trial=([0-9a-f]{16})", menu))
+    assert f"set deb_bootc_entry={token}" in menu
+    first, second = re.findall(r"^menuentry .*?^}", menu, re.MULTILINE | re.DOTALL)
+    assert "save_env deb_bootc_entry deb_bootc_left" in first
+    assert first.splitlines()[-2].endswith("ostree=/ostree/boot.1/debian/csum/0 $deb_bootc_trial")
+    assert "deb_bootc" not in second, "what is fallen back to is never on trial"
+    block = (tmp_path / "boot/grub/grubenv").read_bytes()
+    assert len(block) == 1024
+    assert block.startswith(b"# GRUB Environment Block\n#")
+    (tmp_path / "boot/grub/grubenv").write_bytes(b"kept")
+    assert generate(loader).status == 0
+    assert (loader / "grub.cfg").read_text() == menu, "the same entries are the same trial"
+    assert (tmp_path / "boot/grub/grubenv").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize(("commits", "healthy"), [(("new",), True), (("new", "old"), False)])
+def test_no_trial_without_a_system_to_fall_back_to_or_one_that_can_end_it(
+    tmp_path: Path, commits: tuple[str, ...], healthy: bool
+) -> None:
+    loader = make_system(tmp_path, *commits, healthy=healthy)
+    assert generate(loader).status == 0
+    assert "trial" not in (loader / "grub.cfg").read_text().partition("menuentry")[2]
+
+
+def end_trial(tmp_path: Path, block: bytes | None, cmdline: str) -> Completed:
+    (tmp_path / "cmdline").write_text(cmdline)
+    if block is not None:
+        (tmp_path / "grubenv").write_bytes(block)
+    script = Path(grub.__file__).with_name("boot-trial")
+    return run(["sh", script, tmp_path / "grubenv", tmp_path / "cmdline"], check=False)
+
+
+def test_a_trial_that_ended_well_is_written_in_place(tmp_path: Path) -> None:
+    head = b"# GRUB Environment Block\n"
+    before = (head + b"saved_entry=x y\ndeb_bootc_entry=00\ndeb_bootc_left=2\n").ljust(1024, b"#")
+    (tmp_path / "grubenv").write_bytes(before)
+    inode = (tmp_path / "grubenv").stat().st_ino
+    assert end_trial(tmp_path, None, "rw deb-bootc.trial=00ff panic=10\n").status == 0
+    after = (tmp_path / "grubenv").read_bytes()
+    assert (tmp_path / "grubenv").stat().st_ino == inode
+    assert after == (head + b"saved_entry=x y\ndeb_bootc_entry=00ff\ndeb_bootc_left=good\n").ljust(1024, b"#")
+
+
+@pytest.mark.parametrize("cmdline", ["rw quiet\n", "rw deb-bootc.trial=../x\n", "xdeb-bootc.trial=00\n"])
+def test_a_system_that_is_not_on_trial_writes_nothing(tmp_path: Path, cmdline: str) -> None:
+    block = b"# GRUB Environment Block\n".ljust(1024, b"#")
+    assert end_trial(tmp_path, block, cmdline).status == 0
+    assert (tmp_path / "grubenv").read_bytes() == block
+
+
+def test_a_trial_without_a_block_fails(tmp_path: Path) -> None:
+    assert end_trial(tmp_path, None, "deb-bootc.trial=00\n").status == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["-o"], ["--output="], ["-o", "x", "more"]])
