@@ -43,6 +43,9 @@ SCRIPT_TIMEOUT = 60.0  #: seconds, of a notification script that the command lin
 
 Say = Callable[[str], None]
 
+#: Kinds of tasks whose results `--json` prints.
+SHOWN = ("commit", "container", "image", "boot", "update", "fallback", "lock")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -172,7 +175,7 @@ class Summary:
         outputs = {
             name: dict(outcome.result["value"])
             for name, outcome in self.outcomes.items()
-            if outcome.result is not None and outcome.node.kind in ("commit", "container", "image", "boot", "lock")
+            if outcome.result is not None and outcome.node.kind in SHOWN
         }
         return {
             "id": self.directory.id, "path": str(self.directory.path), "status": self.status.value,
@@ -300,6 +303,8 @@ def _context(
             parent = (load_lock(directory.lock_path).parents or {}).get(node.params["key"])
             repo = before.find_repository(node.params["key"], parent) if parent else None
             told |= {"parent": str(repo) if repo else None, "locked": options.locked is not None}
+        if node.kind == "update":
+            told |= _before(directory, before, node.params["key"])
         return told
     if node.kind == "request":
         return {"hub": hub.address().document()}
@@ -309,10 +314,21 @@ def _context(
     told = {"previous": str(previous) if previous else None, "hub_url": hub.lasting_url}
     if options.until != "lock":  # a lock that is kept follows what is there when it is composed
         refs = {key(spec): spec.variant.ref for spec in started.manifest.specs}
-        told["parents"] = {name: one.model_dump(mode="json") for name, one in before.find_parents(refs).items()}
+        try:
+            told["parents"] = {name: one.model_dump(mode="json") for name, one in before.find_parents(refs).items()}
+        except Failure as failure:  # the task says it, so that it stands in the journal
+            told["damage"] = [str(failure), failure.hint]
     if node.needs or node.params["suite_name"] or (node.params["locked"] and _pool_lacks_hub_packages(directory)):
         told["hub"] = hub.address().document()
     return told
+
+
+def _before(directory: ComposeDirectory, before: Previous, name: str) -> Mapping[str, str | None]:
+    """Where the update gate finds what it updates from."""
+    parent = (load_lock(directory.lock_path).parents or {}).get(name)
+    image = before.find_image(name, parent) if parent else None
+    repo = before.find_repository(name, parent) if parent else None
+    return {"image": str(image) if image else None, "repo": str(repo) if repo else None}
 
 
 def _pool_lacks_hub_packages(directory: ComposeDirectory) -> bool:

@@ -18,7 +18,7 @@ from deb_bootc_compose.lock import Lock, load_lock
 from debcore.errors import Failure
 
 #: Kinds whose inputs are all in their identity. The others look at the world (archive, hub) or cost nothing.
-KINDS = frozenset({"lint", "commit", "container", "replay", "image", "boot"})
+KINDS = frozenset({"lint", "commit", "container", "replay", "image", "boot", "update", "fallback"})
 DEPTH = 10  #: newest composes that are looked at
 
 

@@ -156,11 +156,26 @@ def layers(compose_id: str, kind: Mapping[str, Any], containers: Mapping[str, Ma
     return {"header": {"type": "deb-bootc.layers", "version": "1.0"}, "payload": {"compose": part, "layers": found}}
 
 
-def tests(compose_id: str, kind: Mapping[str, Any], results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A test that did not pass has stopped the compose; one that is not here was not asked for, or skipped."""
-    found = {
-        test: {key: {"verdict": "passed", **value} for key, value in by_key.items()} for test, by_key in results.items()
-    }
+def tests(
+    compose_id: str,
+    kind: Mapping[str, Any],
+    results: Mapping[str, Mapping[str, Any]],
+    records: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """A test that did not pass has stopped the compose; one that is not here was not asked for, or skipped.
+
+    *results* and *records* (what a gate saw: steps, checks, boots) by test and NAME.ARCH. `rollback` is a part of what
+    `update` does, with a verdict of its own.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for test, by_key in results.items():
+        found[test] = {}
+        for key, value in by_key.items():
+            verdict = {"verdict": "passed" if value.get("applicable", True) else "not applicable", **value}
+            record = records.get(test, {}).get(key)
+            found[test][key] = verdict | ({"record": record} if record is not None else {})
+            if test == "update" and value.get("rollback", False):
+                found.setdefault("rollback", {})[key] = {"verdict": "passed", "record": "update"}
     part = compose_part(compose_id, kind)
     return {"header": {"type": "deb-bootc.tests", "version": "1.0"}, "payload": {"compose": part, "tests": found}}
 

@@ -160,9 +160,10 @@ def sign_commit(repository: Repository, checksum: str, signer: Signer) -> None:
     repository.write(object_name(checksum, "commitmeta"), gvariant.signatures_metadata([signature]))
 
 
-def sign_summary(repository: Repository, signer: Signer | None) -> None:
-    """Write the summary anew, and its signature beside it. Clients ask for both to see all refs at once."""
-    repository.run("summary", "--update")
+def sign_summary(repository: Repository, signer: Signer | None, *, update: bool = True) -> None:
+    """Write the summary anew (*update*), and its signature beside it. Clients ask for both to see all refs at once."""
+    if update:
+        repository.run("summary", "--update")
     if signer is not None:
         signature = signer.sign_detached((repository.path / "summary").read_bytes(), armor=False)
         repository.write("summary.sig", gvariant.signatures_metadata([signature]))

@@ -167,16 +167,25 @@ def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str
             params={"key": name, "suite": manifest.compose.suite},
         )  # fmt: skip
     images = [image.model_dump(mode="json", by_alias=True) for image in variant.outputs.images]
-    if images or "boot" in variant.tests:
+    wanted = set(variant.tests)
+    gate: dict[str, Any] = {"key": name, "arch": spec.arch, "suite": manifest.compose.suite, "ref": variant.ref}
+    gate |= {"url": variant.outputs.ostree.url, "sign": variant.outputs.ostree.sign, "kargs": content["kargs"]}
+    if wanted & {"update", "rollback"}:
+        params = {**gate, "rollback": "rollback" in wanted, "required": variant.require_previous}
+        yield _node("update", name, needs=(f"commit.{name}", "lock", tree), params=params)
+    if images or wanted & {"boot", "fallback"}:
         params = {"key": name, "arch": spec.arch, "suite": manifest.compose.suite, "ref": variant.ref}
         params |= {"url": variant.outputs.ostree.url, "sign": variant.outputs.ostree.sign}
         params |= {"images": images, "kargs": content["kargs"], "short": manifest.compose.release.short}
         yield _node("image", name, needs=(f"commit.{name}", "lock", tree), params=params)
-        if "boot" in variant.tests:
+        if "boot" in wanted:
             yield _node(
                 "boot", name, needs=(f"image.{name}", f"commit.{name}"),
                 params={"key": name, "arch": spec.arch},
             )  # fmt: skip
+        if "fallback" in wanted:
+            needs = (f"image.{name}", f"commit.{name}", "lock", tree)
+            yield _node("fallback", name, needs=needs, params=gate)
 
 
 def _node(kind: str, suffix: str, **fields: Any) -> Node:

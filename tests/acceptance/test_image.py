@@ -28,6 +28,10 @@ def test_the_example_becomes_an_image_that_boots(hub: Hub, tool: Tool, tmp_path:
     assert boot["packages"] == {"debootc-motd": "1.0", "hostname": "3.25+debootc1"}
     assert boot["state"] == "running"
 
+    assert summary["outputs"]["update.server.amd64"] == {
+        "applicable": False, "reason": "not applicable: first compose",
+    }  # fmt: skip
+
     with hub.client() as client:
         events = client.events(before, limit=500)
     check_messages(events, sources={"debootc-motd", "hostname"})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 #: Packages of the tools root that runs QEMU. Bookworm's QEMU 7.2 corrupts multi-threaded emulation: use trixie's.
-QEMU_PACKAGES = ("qemu-system-x86", "ovmf", "openssh-client")
+QEMU_PACKAGES = ("qemu-system-x86", "ovmf", "openssh-client", "busybox")
 QEMU_SUITE = "trixie"
 
 #: The port that the guest's report is written to: /dev/virtio-ports/NAME in the guest.
@@ -33,6 +33,8 @@ class Machine:
     interactive: bool = False  #: the serial line is the terminal, with QEMU's monitor behind Ctrl-A c
     ssh_port: int | None = None  #: on 127.0.0.1 of QEMU's network namespace
     restrict_network: bool = True  #: the guest reaches nothing but its own gateway
+    www: str | None = None  #: a directory that the guest sees as http://10.0.2.2/, served on QEMU's loopback
+    reboots: bool = False  #: a guest that reboots starts again, on what it wrote; otherwise QEMU ends then
     secure_boot: bool = True
     memory: int = 2048  #: MiB
     cpus: int = 2
@@ -48,11 +50,12 @@ def firmware(secure_boot: bool) -> tuple[str, str]:
 def qemu_argv(machine: Machine) -> list[str]:
     """The command. Always emulation: nested KVM is there and broken on too many hosts to be the default."""
     code, _ = firmware(machine.secure_boot)
-    netdev = "user,id=net0" + (",restrict=on" if machine.restrict_network else "")
+    netdev = "user,id=net0" + (",restrict=on" if machine.restrict_network and machine.www is None else "")
     if machine.ssh_port is not None:
         netdev += f",hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"
     argv = [
-        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+        *(() if machine.reboots else ("-no-reboot",)),
         "-machine", f"q35,smm={'on' if machine.secure_boot else 'off'}",
         "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(machine.cpus), "-m", str(machine.memory),
         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
@@ -74,38 +77,55 @@ def qemu_argv(machine: Machine) -> list[str]:
             "-chardev", "file,id=report,path=/dev/fdset/1",
             "-device", "virtio-serial-pci", "-device", f"virtserialport,chardev=report,name={REPORT_PORT}",
         ]  # fmt: skip
+    if machine.www is not None:
+        # In a network of its own, so that the guest reaches this port and nothing else. It ends with the sandbox.
+        serve = f'busybox httpd -p 127.0.0.1:80 -h {machine.www} < /dev/null > /dev/null 2>&1; exec "$@"'
+        argv = ["sh", "-c", serve, "sh", *argv]
     for name, value in machine.credentials.items():
         encoded = base64.b64encode(value).decode()
         argv += ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={encoded}"]
     return argv
 
 
-def report_credentials(packages: Sequence[str], *, patience: int) -> dict[str, bytes]:
-    """Credentials that make the guest answer the questions of `probe`, once, when its boot has ended.
+def report_credentials(
+    packages: Sequence[str],
+    *,
+    patience: int,
+    script: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
+    """Credentials that make the guest answer the questions of `probe`, at each boot, when it has ended.
 
     *patience*: seconds after which the guest reports even if its boot has not ended. The unit is wanted by
-    basic.target and by emergency.target, so that a half-dead system still says what is wrong.
+    basic.target and by emergency.target, so that a half-dead system still says what is wrong. *script*: run in the
+    place of `probe`, with *environment*, once /var is mounted; it finds `probe` as debootc.probe in its
+    CREDENTIALS_DIRECTORY, beside *files*.
     """
-    script = Path(__file__).with_name("probe").read_bytes()
+    more = {**(files or {}), **({"debootc.script": script} if script is not None else {})}
+    words = " ".join(f'"{name}={value}"' for name, value in (environment or {}).items())
+    main = "debootc.probe" if script is None else "debootc.script"
     unit = f"""\
 [Unit]
 Description=Report of this boot to the host
 DefaultDependencies=no
+{"" if script is None else "After=local-fs.target"}
 Conflicts=shutdown.target
 Before=shutdown.target
 ConditionPathExists=!/etc/initrd-release
 
 [Service]
 Type=exec
-ImportCredential=debootc.probe
-Environment=PATIENCE={patience} "PACKAGES={" ".join(packages)}"
-ExecStart=/bin/sh %d/debootc.probe
+{"".join(f"ImportCredential={name}{chr(10)}" for name in ("debootc.probe", *more))}\
+Environment=PATIENCE={patience} "PACKAGES={" ".join(packages)}" {words}
+ExecStart=/bin/sh %d/{main}
 StandardOutput=file:/dev/virtio-ports/{REPORT_PORT}
 StandardError=journal
 """
     wants = b"[Unit]\nWants=debootc-report.service\n"
     return {
-        "debootc.probe": script,
+        "debootc.probe": Path(__file__).with_name("probe").read_bytes(),
+        **more,
         "systemd.extra-unit.debootc-report.service": unit.encode(),
         "systemd.unit-dropin.basic.target~debootc": wants,
         "systemd.unit-dropin.emergency.target~debootc": wants,
@@ -113,7 +133,12 @@ StandardError=journal
 
 
 def console_credentials(public_key: str) -> dict[str, bytes]:
-    """Credentials that let the owner of *public_key* (one line of authorized_keys) in as root by ssh.
+    """Credentials that let the owner of *public_key* (one line of authorized_keys) in as root by ssh."""
+    return {"ssh.authorized_keys.root": f"{public_key}\n".encode(), **network_credentials()}
+
+
+def network_credentials() -> dict[str, bytes]:
+    """Credentials that bring up the guest's network.
 
     An image may leave its network to the machine it meets; this one gets DHCP on Ethernet from systemd-networkd, after
     whatever the image says itself.
@@ -125,7 +150,6 @@ ExecStartPre=+/bin/sh -c 'install -Dm644 "$$CREDENTIALS_DIRECTORY/debootc.networ
  /run/systemd/network/99-debootc.network
 """
     return {
-        "ssh.authorized_keys.root": f"{public_key}\n".encode(),
         "debootc.network": b"[Match]\nType=ether\n\n[Network]\nDHCP=yes\n",
         "systemd.unit-dropin.systemd-networkd.service~debootc": drop_in.encode(),
     }

@@ -122,7 +122,13 @@ class Parts:
 
 @contextmanager
 def open_parts(
-    store: Store, image: Path, *, secure_boot: bool, network: bool = False, tty: bool = False
+    store: Store,
+    image: Path,
+    *,
+    secure_boot: bool,
+    network: bool = False,
+    tty: bool = False,
+    binds: Sequence[Bind] = (),
 ) -> Iterator[Parts]:
     """Sandbox with QEMU, fresh firmware variables, the image opened for reading. *network*: the host's, for ssh."""
     layer = qemu_tools(store)
@@ -132,7 +138,11 @@ def open_parts(
         host_dir = stack.enter_context(store.scratch())
         sandbox = Sandbox(
             lowers=layer.lowers(),
-            binds=(Bind(source=scratch, target=MACHINE, readonly=False), Bind(source=image.resolve(), target=DISK)),
+            binds=(
+                Bind(source=scratch, target=MACHINE, readonly=False),
+                Bind(source=image.resolve(), target=DISK),
+                *binds,
+            ),
             network="host" if network else "none",
             tty=tty,
             cwd=MACHINE,

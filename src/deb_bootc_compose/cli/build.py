@@ -26,8 +26,8 @@ from debcore.errors import ConfigError, Failure
 @click.option("--hub", metavar="URL", help="The hub that builds packages (default: one of our own, started as needed).")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the token for --hub.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest.")
-@click.option("--skip", multiple=True, type=click.Choice(["lint", "replay", "boot"]), help="Leave out a test; the "
-              "compose is then FINISHED_INCOMPLETE.")  # fmt: skip
+@click.option("--skip", multiple=True, type=click.Choice(["lint", "replay", "boot", "update", "fallback"]),
+              help="Leave out a test; the compose is then FINISHED_INCOMPLETE.")  # fmt: skip
 @click.option("--until", type=click.Choice(list(KINDS)), help="Stop after tasks of this kind (FINISHED_INCOMPLETE).")
 @click.option("--notification-script", "scripts", multiple=True, type=click.Path(path_type=Path), help="Call this "
               "program at each change of status and phase, as Pungi does (see also `notifications`).")  # fmt: skip

@@ -259,7 +259,14 @@ class Variant(Tree):
     arches: tuple[Arch, ...] = Field(min_length=1)
     ref: Ref
     outputs: Outputs = Outputs()
-    tests: tuple[Literal["lint", "boot"], ...] = ("lint", "boot")
+    #: What must pass before anything is published: `update` and `rollback` need a compose before this one.
+    tests: tuple[Literal["lint", "boot", "update", "rollback", "fallback"], ...] = (
+        "lint",
+        "boot",
+        "update",
+        "rollback",
+    )
+    require_previous: bool = False  #: where there is no compose before, `update` and `rollback` fail
 
 
 class Publish(Strict):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,10 @@ class Outputs:
 
 
 def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outputs:
-    """Errors: Failure if the compose has not finished, or if gates were left out and *incomplete* is not said."""
+    """Errors: Failure if the compose has not finished, or if gates were left out and *incomplete* is not said.
+
+    A status alone is not believed: each gate that the manifest names must have its result in the journal.
+    """
     status = compose.status()
     if status is Status.FINISHED_INCOMPLETE and not incomplete:
         raise Failure(
@@ -51,7 +54,14 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
     if not status.is_final:
         raise Failure(f"{compose.id} is {status}", hint=f"finish it first: deb-bootc-compose resume {compose.path}")
     values = read_results(compose.journal_path)
-    suite = json.loads(compose.manifest_path.read_bytes())["manifest"]["compose"]["suite"]
+    manifest = json.loads(compose.manifest_path.read_bytes())["manifest"]
+    missing = [] if incomplete else list(missing_gates(manifest, values))
+    if missing:
+        raise Failure(
+            f"{compose.id} has no result of {', '.join(missing)}",
+            hint="compose it whole, or publish it all the same with --incomplete",
+        )
+    suite = manifest["compose"]["suite"]
     commits = tuple(
         CommitOutput(
             task.removeprefix("commit."),
@@ -75,6 +85,17 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
         if task.startswith("container.")
     )
     return Outputs(compose.id, suite, commits, (*indexes, *images))
+
+
+def missing_gates(manifest: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Tasks that the manifest's tests stand for and that never ended well."""
+    for spec in manifest.get("specs", ()):
+        key = f"{spec['name']}.{spec['arch']}"
+        tests = set(spec["variant"]["tests"])
+        for kind in ("lint", "boot", "update", "fallback"):
+            asked = kind in tests or (kind == "update" and "rollback" in tests)
+            if asked and f"{kind}.{key}" not in values:
+                yield f"{kind}.{key}"
 
 
 def _tags(compose: ComposeDirectory, container: Mapping[str, Any]) -> tuple[str, ...]:

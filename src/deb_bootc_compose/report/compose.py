@@ -77,7 +77,7 @@ def _pill(word: str) -> Html:
 
 
 def _cards(compose: ComposeFacts) -> Html:
-    gates = [gate for variant in compose.variants for gate in variant.gates]
+    gates = [gate for variant in compose.variants for gate in variant.gates if gate.verdict != "not applicable"]
     passed = sum(gate.verdict == "passed" for gate in gates)
     packages = {row.package.key for variant in compose.variants for row in variant.packages}
     built = {row.package.key for variant in compose.variants for row in variant.packages if row.stage == "hub"}

@@ -131,6 +131,7 @@ def _gates(
 ) -> Iterator[Gate]:
     run = {name.removesuffix(f".{key}"): entry for name, entry in last.items() if name.endswith(f".{key}")}
     names = [name for name in run if name not in MAKING]
+    asked = ["update" if name == "rollback" else name for name in asked]  # one machine does both
     for name in dict.fromkeys([*names, *asked]):
         entry = run.get(name)
         if entry is None:
@@ -138,7 +139,8 @@ def _gates(
         elif entry.type == "task.failed":
             yield Gate(name, "failed", entry.data["seconds"])
         else:
-            yield Gate(name, "passed", entry.data["seconds"], {**_value(entry), **_timing(directory, name, key)})
+            verdict = "passed" if _value(entry).get("applicable", True) else "not applicable"
+            yield Gate(name, verdict, entry.data["seconds"], {**_value(entry), **_timing(directory, name, key)})
 
 
 def _timing(directory: ComposeDirectory, gate: str, key: str) -> Mapping[str, Any]:
@@ -146,7 +148,10 @@ def _timing(directory: ComposeDirectory, gate: str, key: str) -> Mapping[str, An
     path = directory.logs / f"{gate}.{key}.json"
     if not path.is_file():
         return {}
-    timing = json.loads(path.read_bytes()).get("timing") or {}
+    told = json.loads(path.read_bytes())
+    timing = told.get("timing") or {}
+    if "steps" in told:
+        return {step["name"]: f"{step['seconds']:.0f} s" for step in told["steps"]}
     return {f"{name} after": f"{seconds:.0f} s" for name, seconds in timing.items() if seconds is not None}
 
 

@@ -24,6 +24,8 @@ KINDS: Mapping[str, int] = {
     "replay": 1,  # the layout imported as bootc would, compared with the commit
     "image": 1,  # disks
     "boot": 1,
+    "update": 1,  # from the compose before, over HTTP, and back
+    "fallback": 1,  # an update that does not boot
     "metadata": 1,
     "publish": 1,
 }

@@ -57,7 +57,7 @@ def _make(
     disk = make_disk(
         store, repo=task.compose.path / commit["repo"], commit=commit["commit"], ref=params["ref"], out=partial,
         size=size, epoch=epoch, suite=params["suite"], arch=params["arch"],
-        kargs=tuple(params["kargs"]) or ("console=tty0", "console=ttyS0"), remote=_remote(task),
+        kargs=tuple(params["kargs"]) or ("console=tty0", "console=ttyS0"), remote=remote_of(task),
     )  # fmt: skip
     if problems := check_disk(store, disk, arch=params["arch"]):
         raise BuildFailed(
@@ -75,7 +75,7 @@ def _make(
     return made
 
 
-def _remote(task: Task) -> Remote | None:
+def remote_of(task: Task) -> Remote | None:
     """Where the image fetches updates; None if the manifest names no place."""
     url = task.params["url"]
     if url is None:

@@ -84,6 +84,8 @@ def _with_earlier_time(task: Task, lock: Lock) -> Lock:
 
 def _with_parents(task: Task, lock: Lock) -> Lock:
     """The commits that this compose's follow. A lock that is made to be kept leaves them open."""
+    if damage := task.context.get("damage"):
+        raise Failure(damage[0], hint=damage[1])
     if task.context.get("parents") is None:
         return lock
     parents = {key: LockedParent.model_validate(one) for key, one in task.context["parents"].items()}

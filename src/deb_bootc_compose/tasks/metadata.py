@@ -1,5 +1,5 @@
-"""What was made, for people and programs: composeinfo and images (productmd loads both), debs, commits, layers, tests, builds;
-SBOMs and provenance of each image.
+"""What was made, for people and programs: composeinfo and images (productmd loads both), debs, commits, layers, tests,
+builds; SBOMs and provenance of each image.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from debcore.path import write_file
 from debroot.store import Store
 
 log = logging.getLogger(__name__)
+
+GATES = ("boot", "update", "fallback")
+TESTS = ("lint", "replay", *GATES)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ def run_task(task: Task) -> Done:
         "commits.json": metadata.commits(compose.id, params["compose"], lock, _of(task, "commit")),
         "layers.json": metadata.layers(compose.id, params["compose"], containers),
         "tests.json": metadata.tests(
-            compose.id, params["compose"], {kind: _of(task, kind) for kind in ("lint", "replay", "boot")}
+            compose.id, params["compose"], {kind: _of(task, kind) for kind in TESTS}, _records(task)
         ),
         "builds.json": metadata.builds(compose.id, params["compose"], lock, variants, built),
     }
@@ -123,6 +126,17 @@ def load_controls(store: Store, lock: Lock) -> Iterator[tuple[str, Control]]:
 
 def installed_sizes(controls: Mapping[str, Control]) -> dict[str, int]:
     return {sha256: one.installed_size for sha256, one in controls.items() if one.installed_size is not None}
+
+
+def _records(task: Task) -> dict[str, dict[str, Any]]:
+    """What the gates wrote down, by test and NAME.ARCH."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in GATES:
+        for key in _of(task, kind):
+            path = task.compose.logs / f"{kind}.{key}.json"
+            if path.is_file():
+                found.setdefault(kind, {})[key] = json.loads(path.read_bytes())
+    return found
 
 
 def _of(task: Task, kind: str) -> dict[str, Any]:

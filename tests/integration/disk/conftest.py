@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from deb_bootc_compose.boot.grub import image_files
+from deb_bootc_compose.disk.image import Disk, Remote, make_disk
 from deb_bootc_compose.ostree import commit, init_repo
 from deb_bootc_compose.tree.make import TreeSpec, find_tools, make_tree
 from deb_bootc_compose.tree.spec import AddFile, FinishOptions, Units
@@ -29,6 +31,7 @@ SERVER = (
 DAY = 86400.0
 TIMESTAMP = 1_760_000_000
 REF = "test/server"
+SIZE = 3 * 1024**3
 
 NETWORK = b"[Match]\nType=ether\n\n[Network]\nDHCP=yes\n"
 
@@ -40,6 +43,8 @@ class Committed:
     repo: Path
     checksum: str
     key: str  #: armoured public key that signed the commit
+    signer: Signer
+    kver: str
 
 
 @pytest.fixture(scope="session")
@@ -77,4 +82,23 @@ def committed(store: Store, place: Path, tmp_path_factory: pytest.TempPathFactor
     signer: Signer = generate_key(directory / "key", "Disk tests <disk@example.org>")
     repository = init_repo(store, place / "repo", suite=SUITE, tools=tools)
     made = commit(repository, tree, ref=REF, version="13.1", timestamp=TIMESTAMP, signer=signer)
-    return Committed(repository.path, made.checksum, signer.public_key())
+    return Committed(repository.path, made.checksum, signer.public_key(), signer, tree.kver)
+
+
+def disk_of(store: Store, committed: Committed, out: Path, *, size: int = SIZE) -> Disk:
+    remote = Remote("updates", "http://updates.example.org/repo", committed.key)
+    return make_disk(
+        store, repo=committed.repo, commit=committed.checksum, ref=REF, out=out, size=size, epoch=TIMESTAMP,
+        remote=remote,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def make_again(store: Store, committed: Committed) -> Callable[[Path], Disk]:
+    """The same disk, in another file."""
+    return functools.partial(disk_of, store, committed)
+
+
+@pytest.fixture(scope="session")
+def disk(store: Store, committed: Committed, place: Path) -> Disk:
+    return disk_of(store, committed, place / "first.raw")

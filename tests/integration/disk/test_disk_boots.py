@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from deb_bootc_compose.boot.run import run_boot
 from deb_bootc_compose.disk.bench import open_bench
 from deb_bootc_compose.disk.check import check_disk
 from deb_bootc_compose.disk.convert import make_qcow2
-from deb_bootc_compose.disk.image import Disk, Remote, fill_root, make_disk
+from deb_bootc_compose.disk.image import Disk, fill_root, make_disk
 from deb_bootc_compose.disk.layout import Layout, make_identity
 from debcore.errors import CommandFailed, ConfigError, LimitHit
 from debroot.store import Store
@@ -31,25 +32,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def disk_of(store: Store, committed: Committed, out: Path, *, size: int = SIZE) -> Disk:
-    remote = Remote("updates", "http://updates.example.org/repo", committed.key)
-    return make_disk(
-        store, repo=committed.repo, commit=committed.checksum, ref="test/server", out=out, size=size,
-        epoch=TIMESTAMP, remote=remote,
-    )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def disk(store: Store, committed: Committed, place: Path) -> Disk:
-    return disk_of(store, committed, place / "first.raw")
-
-
 def test_it_is_clean_and_made_again_with_the_same_bytes(
-    store: Store, committed: Committed, place: Path, disk: Disk
+    store: Store, place: Path, disk: Disk, make_again: Callable[[Path], Disk]
 ) -> None:
     assert disk.path.stat().st_size == SIZE
     assert check_disk(store, disk) == ()
-    again = disk_of(store, committed, place / "second.raw")
+    again = make_again(place / "second.raw")
     assert digest(again.path) == digest(disk.path)
     again.path.unlink()
 

@@ -188,6 +188,17 @@ def test_what_did_not_pass_its_gates_is_not_published(tmp_path: Path, status: st
         load_outputs(compose)
 
 
+def test_a_status_is_not_believed_without_the_results_of_the_gates(tmp_path: Path) -> None:
+    compose = make_compose(tmp_path, "FINISHED")
+    spec = {"name": "server", "arch": "amd64", "variant": {"tests": ["lint", "rollback"]}}
+    document = json.loads(compose.manifest_path.read_text())
+    document["manifest"]["specs"] = [spec]
+    compose.manifest_path.write_text(json.dumps(document))
+    with pytest.raises(Failure, match=r"no result of lint\.server\.amd64, update\.server\.amd64"):
+        load_outputs(compose)
+    assert load_outputs(compose, incomplete=True).commits
+
+
 def test_outputs_of_a_compose(tmp_path: Path) -> None:
     compose = make_compose(tmp_path, "FINISHED_INCOMPLETE")
     found = load_outputs(compose, incomplete=True)

@@ -79,6 +79,34 @@ def test_what_is_skipped_takes_what_needs_it(manifest: Path) -> None:
     assert "container.server.amd64" in made["publish"].needs
 
 
+@pytest.mark.parametrize(
+    ("tests", "gates", "rollback"),
+    [
+        ("", {"lint", "boot", "update"}, True),
+        ("[lint, update]", {"lint", "update"}, False),
+        ("[rollback]", {"update"}, True),
+        ("[fallback]", {"fallback"}, None),
+        ("[]", set(), None),
+    ],
+)
+def test_gates_are_those_of_the_manifest(manifest: Path, tests: str, gates: set[str], rollback: bool | None) -> None:
+    (manifest / "compose.yaml").write_text(MANIFEST + (f"    tests: {tests}\n" if tests else ""))
+    made = nodes(manifest)
+    assert {node.kind for node in made.values()} & {"lint", "boot", "update", "fallback"} == gates
+    for kind in gates:
+        assert f"{kind}.server.amd64" in made["publish"].needs, "nothing is published before it"
+    if rollback is not None:
+        assert made["update.server.amd64"].params["rollback"] is rollback
+        assert "lock" in made["update.server.amd64"].needs, "another commit before is another gate"
+
+
+def test_a_change_of_the_tree_is_another_version(manifest: Path) -> None:
+    before = nodes(manifest)["lock"].params["recipe"]
+    assert nodes(manifest)["lock"].params["recipe"] == before
+    (manifest / "compose.yaml").write_text(MANIFEST.replace("to: /etc/motd", "to: /etc/issue"))
+    assert nodes(manifest)["lock"].params["recipe"] != before
+
+
 def test_a_compose_can_end_early(manifest: Path) -> None:
     assert set(nodes(manifest, Options(until="lock"))) == {"source.agent", "source.hostname", "request", "lock"}
 
