@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, case, exists, insert, select, update
+from sqlalchemy import Connection, Row, exists, insert, select, update
 
 from deb_orchestrator.dispatch.attempts import (
     answer_claim,
@@ -27,6 +27,7 @@ from deb_orchestrator.dispatch.attempts import (
 from deb_orchestrator.dispatch.blame import COLUMNS as BLAME
 from deb_orchestrator.dispatch.blame import judge_builder, read_standing
 from deb_orchestrator.dispatch.classes import intern_class
+from deb_orchestrator.dispatch.gaps import correct_times
 from deb_orchestrator.dispatch.grants import derive_grant, hash_secret, make_salt
 from deb_orchestrator.dispatch.moves import (
     agent_topic,
@@ -337,7 +338,7 @@ def reap(db: Connection, *, policy: Policy = POLICY, limit: int = 200) -> Reaped
     beat_at = db.execute(select(t.hub_heartbeat.c.beat_at).with_for_update()).scalar_one()
     at = now(db)
     gap = at - beat_at
-    _correct_leases(db, gap, at=at, policy=policy)
+    correct_times(db, gap, at=at, policy=policy)
     db.execute(update(t.hub_heartbeat).values(beat_at=at))
     expired = select(t.job).where(t.job.c.state == State.RUNNING.value, t.job.c.lease_until < at)
     rows = db.execute(expired.order_by(t.job.c.id).limit(limit).with_for_update(skip_locked=True)).all()
@@ -356,22 +357,6 @@ def reap(db: Connection, *, policy: Policy = POLICY, limit: int = 200) -> Reaped
         gap_s=gap / 1000 if gap > as_ms(policy.gap_s) else 0.0,
         settled=Settled(unblocked=tuple(unblocked), ended=tuple(ended)),
     )
-
-
-def _correct_leases(db: Connection, gap: int, *, at: int, policy: Policy) -> None:
-    """Extend running leases by a *gap* (ms) without any hub. No lease ever lies further ahead than a fresh one."""
-    if 0 <= gap <= as_ms(policy.gap_s):
-        return
-    longest = at + as_ms(policy.lease_s)
-    extended = t.job.c.lease_until + max(gap, 0)  # a clock set back only needs the cap
-    running = select(t.job.c.id).where(t.job.c.state == State.RUNNING.value).order_by(t.job.c.id)
-    ids = list(db.execute(running.with_for_update()).scalars())
-    for start in range(0, len(ids), 500):
-        db.execute(
-            update(t.job)
-            .where(t.job.c.id.in_(ids[start : start + 500]))
-            .values(lease_until=case((extended > longest, longest), else_=extended))
-        )
 
 
 # cancel
