@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -197,7 +198,7 @@ class Attempt:
     def _report(self, result: Result) -> None:
         """Upload and finish, as often as it takes. What the hub has accepted or refused for good is removed here."""
         result = self._with_log(result)
-        document = result.model_dump(mode="json")
+        document = make_document(result)
         digest = hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
         while True:
             try:
@@ -219,7 +220,7 @@ class Attempt:
                 if failure.code == 422:  # the hub takes nothing of the kind: then we have broken it
                     log.error("job %d: the hub refuses its result: %s", self._claimed.job, failure)
                     result = self._host_result(f"the hub refused the result: {failure}")
-                    document = result.model_dump(mode="json")
+                    document = make_document(result)
                     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
                 else:
                     log.warning("job %d: %s", self._claimed.job, failure)
@@ -255,6 +256,22 @@ class Attempt:
     def _host_result(self, message: str, *, status: Status = Status.HOST) -> Result:
         failure = FailureReport(stage="agent", kind="host", message=message)
         return Result(job=str(self._claimed.job), attempt=self._claimed.attempt, status=status, failure=failure)
+
+
+def make_document(result: Result) -> dict[str, Any]:
+    """As the hub takes it: what a package printed may hold a NUL, which PostgreSQL cannot store."""
+    text = result.model_dump_json()
+    document: dict[str, Any] = json.loads(text)
+    return clean(document) if "\\u0000" in text else document
+
+
+def clean(value: Any) -> Any:
+    """A JSON value without NUL in its strings."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, dict):
+        return {key: clean(one) for key, one in value.items()}
+    return [clean(one) for one in value] if isinstance(value, list) else value
 
 
 def _kill(child: Process) -> None:

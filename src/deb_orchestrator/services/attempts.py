@@ -135,7 +135,7 @@ def finish(hub: Hub, agent: int, held: tuple[int, int, str], ask: model.FinishAs
 
 
 def _finish_build(hub: Hub, agent: int, held: tuple[int, int, str], ask: model.FinishAsk) -> model.Finished:
-    result = _read_result(ask.result)
+    result = _read_result(ask.result, held)
     job_id, attempt, grant = held
     with hub.db.write() as db:
         check_blobs(db, [(output.path, output.sha256, output.size) for output in result.outputs])
@@ -156,7 +156,7 @@ def _finish_build(hub: Hub, agent: int, held: tuple[int, int, str], ask: model.F
 
 
 def _finish_check(hub: Hub, agent: int, held: tuple[int, int, str], ask: model.FinishAsk) -> model.Finished:
-    result = _read_result(ask.result)
+    result = _read_result(ask.result, held)
     with hub.db.read() as db:
         check_blobs(db, [(output.path, output.sha256, output.size) for output in result.outputs])
     done = checks.finish_check(hub, agent, held, result, _OUTCOMES[result.status], ask.hash)
@@ -213,13 +213,33 @@ def judged(db: Connection, agent: int, done: jobs.Finished, reason: str) -> list
     return [NewEvent(type=f"agent.{done.builder}", data={"agent": name, "reason": reason}, job=done.job)]
 
 
-def _read_result(result: dict[str, Any]) -> Result:
+def _read_result(result: dict[str, Any], held: tuple[int, int, str]) -> Result:
     try:
-        return Result.model_validate(result)
+        read = Result.model_validate(result)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise Failure(f"the result is invalid: {where}: {first['msg']}", hint="see schemas/result.json") from error
+    if (read.job, read.attempt) != (str(held[0]), held[1]):
+        raise Failure(
+            f"the result is of job {read.job[:64]}, attempt {read.attempt}, and not of {held[0]}, attempt {held[1]}",
+            hint="a result names the attempt that made it",
+        )
+    if not _is_text(result):
+        raise Failure("the result has text that is none: a NUL, or half a character", hint="replace it by U+FFFD")
+    paths = [output.path for output in read.outputs]
+    if len(set(paths)) != len(paths):
+        raise Failure("the result names a file twice", hint="each output has a path of its own")
+    return read
+
+
+def _is_text(value: object) -> bool:
+    """Whether both databases can store every string in a JSON document."""
+    if isinstance(value, str):
+        return not any(one == "\0" or "\ud800" <= one <= "\udfff" for one in value)
+    if isinstance(value, dict):
+        return all(_is_text(key) and _is_text(one) for key, one in value.items())
+    return all(map(_is_text, value)) if isinstance(value, list) else True
 
 
 def _find_arch(db: Connection, job_id: int) -> Row[Any] | None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 
 from deb_orchestrator.domain import jobs
@@ -177,6 +177,8 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(DataError, _no_text)
+    app.add_exception_handler(UnicodeEncodeError, _no_text)
     app.add_exception_handler(Exception, _broken)
 
 
@@ -204,6 +206,11 @@ def _http(_request: Request, error: Exception) -> JSONResponse:
     http = cast(HTTPException, error)
     hints = {404: "see /api/v1/openapi.json for what there is", 405: "see /api/v1/openapi.json"}
     return problem(http.status_code, str(http.detail), hints.get(http.status_code, ""))
+
+
+def _no_text(request: Request, error: Exception) -> JSONResponse:
+    log.warning("%s %s: %s", request.method, getattr(request.scope.get("route"), "path", "?"), type(error).__name__)
+    return problem(422, "the input has text that cannot be stored: a NUL, half a character, or a number too large")
 
 
 def _database_away(request: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from deb_orchestrator.agent.attempt import ask_tool
+from deb_orchestrator.agent.attempt import ask_tool, make_document
 from deb_orchestrator.agent.pulse import Order, Pulse
 from deb_orchestrator.agent.spool import adopt_places, make_place
 from debcore.command import PIPE, spawn
@@ -18,7 +18,7 @@ from debcore.errors import Failure, HostFailed
 from debcore.http import HttpFailure, Unreachable
 from debcore.hub.client import JobClient
 from debcore.hub.model import Beat, Claimed
-from debcore.job import Result, Status
+from debcore.job import FailureReport, Result, Status
 
 
 def make_claimed(*, lease_s: float = 0.4, job: int = 7, attempt: int = 1) -> Claimed:
@@ -152,3 +152,11 @@ def wait_until(what: Any, timeout: float = 120) -> None:
             pass
         time.sleep(0.02)
     pytest.fail(f"not within {timeout} s (pid {os.getpid()})")
+
+
+def test_a_result_is_sent_without_nul() -> None:
+    failure = FailureReport(stage="build", kind="compile", message="main.c: a\0b \\u0000")
+    document = make_document(Result(job="1", status=Status.FAILED, failure=failure))
+    assert document["failure"]["message"] == "main.c: a\N{REPLACEMENT CHARACTER}b \\u0000"
+    plain = Result(job="1", status=Status.BUILT)
+    assert make_document(plain) == plain.model_dump(mode="json")
