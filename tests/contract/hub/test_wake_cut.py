@@ -39,7 +39,7 @@ class Cutter:
                 self.cuts += len(db.execute(_CUT).all())
 
 
-@pytest.mark.parametrize("how", ["cut again and again", "never listens"])
+@pytest.mark.parametrize("how", ["cut again and again", pytest.param("never listens", marks=pytest.mark.slow)])
 def test_jobs_finish_without_wake_ups(
     postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:

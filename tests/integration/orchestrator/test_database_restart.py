@@ -12,7 +12,7 @@ from tests.contract.orchestrator.postgres import running_server
 from tests.integration.orchestrator.stack import Stack, admin_of, ask, client_of, wait_for
 from tests.unit.orchestrator.services.farm import SUITE
 
-pytestmark = [pytest.mark.root, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SOURCES = ("slow0", "slow1", "slow2", "hello")
 
