@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, select, true
 
+from deb_orchestrator.domain.jobs import State
 from deb_orchestrator.services.hub import Hub, Principal
 from deb_orchestrator.services.sight import Sight, load_sight
 from deb_orchestrator.services.states import BuildFacts, load_builds
 from deb_orchestrator.store.clock import as_datetime
-from deb_orchestrator.store.tables_domain import build, build_arch, source
+from deb_orchestrator.store.tables import job
+from deb_orchestrator.store.tables_domain import build, build_arch, build_check, source
 from debcore.hub.model import BuildState
 
 #: Builds that are looked at for one page: a state is worked out, not stored.
-_BATCH, _MOST = 200, 2000
+_BATCH, _MOST = 100, 500
+#: States of what has no packages in the hub.
+_UNBUILT = frozenset({BuildState.NEEDS_BUILD, BuildState.BUILDING, BuildState.DEP_WAIT, BuildState.BD_UNINSTALLABLE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +101,23 @@ def _select(wanted: Wanted, sight: Sight) -> Select[Any]:
     ):
         if value:
             tests.append(column == value)
+    if wanted.state is not None:
+        tests.append(_may_be(wanted.state))
     if wanted.arch:
         tests.append(exists().where(build_arch.c.build_id == build.c.id, build_arch.c.arch == wanted.arch))
     return query.where(*tests)
+
+
+def _may_be(state: BuildState) -> ColumnElement[bool]:
+    """What each build in *state* has, as domain/builds.py works states out; others may have it too."""
+    mine = build_arch.c.build_id == build.c.id
+    if state in _UNBUILT:
+        return exists().where(mine, build_arch.c.imported.is_(False))
+    if state is not BuildState.FAILED:
+        return true()
+    failed = exists().where(job.c.id == build_arch.c.job_id, job.c.state == State.FAILED.value)
+    gated = exists().where(build_check.c.build_arch_id == build_arch.c.id, build_check.c.gate)
+    return exists().where(mine, build_arch.c.refused.is_not(None) | failed | gated)
 
 
 def _fits(line: BuildLine, wanted: Wanted) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, exists, func, select
 
 from deb_orchestrator.services.hub import Hub, NotFound, Principal
 from deb_orchestrator.services.lists import ArchLine, BuildLine, read_lines
@@ -72,8 +72,10 @@ def make_matrix(
 
 
 def _names(sight: Sight, target: str, part: str, after: str) -> Select[Any]:
-    query = select(source.c.name).join(build, build.c.source_id == source.c.id).distinct().order_by(source.c.name)
-    query = query.where(build.c.target == target, build.c.scratch.is_(False), sight.builds())
+    mine = (build.c.target == target) & build.c.scratch.is_(False) & sight.builds()
+    # In the order of an index on names, so that a page costs a page and not the archive.
+    query = select(source.c.name).distinct().order_by(source.c.name)
+    query = query.where(exists().where(build.c.source_id == source.c.id, mine))
     if part:
         query = query.where(source.c.name.contains(part, autoescape=True))
     return query.where(source.c.name > after) if after else query

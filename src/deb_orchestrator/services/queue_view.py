@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -69,7 +69,13 @@ class Queue:
 def get_queue(hub: Hub, who: Principal, state: State, *, arch: str = "", offset: int = 0) -> Queue:
     """Jobs in *state*, in the order of their ranks; what runs, the longest first."""
     order = (job.c.changed_at, job.c.id) if state is State.RUNNING else (job.c.rank, job.c.id)
-    query = select_with_class().where(job.c.state == state.value).order_by(*order).offset(offset).limit(PAGE + 1)
+    query = (
+        select_with_class()
+        .where(job.c.state == state.value, job.c.ended_at.is_(None))
+        .order_by(*order)
+        .offset(offset)
+        .limit(PAGE + 1)
+    )
     if arch:
         query = query.where(job_class.c.arch == arch)
     with hub.db.read() as db:
@@ -169,7 +175,7 @@ def _say_blocked(
 
 def _count(db: Connection) -> tuple[Count, ...]:
     query = select(job_class.c.arch, job.c.state, func.count().label("n")).join(job, job.c.class_id == job_class.c.id)
-    query = query.where(job.c.state.in_([state.value for state in OPEN])).group_by(job_class.c.arch, job.c.state)
+    query = query.where(job.c.ended_at.is_(None)).group_by(job_class.c.arch, job.c.state)
     found: dict[str, dict[State, int]] = {}
     for row in db.execute(query):
         found.setdefault(row.arch, {})[State(row.state)] = row.n
@@ -214,9 +220,12 @@ def list_tried(hub: Hub, who: Principal, name: str, *, limit: int = 50) -> list[
     ]  # fmt: skip
 
 
-def list_running(hub: Hub, who: Principal) -> dict[int, BuildLine]:
-    """The builds that run now and that *who* may see, by job: for a list of builders."""
-    query = select(job.c.id, job.c.build_id).where(job.c.state == State.RUNNING.value, job.c.build_id.is_not(None))
+def list_running(hub: Hub, who: Principal, jobs: Iterable[int] | None = None) -> dict[int, BuildLine]:
+    """The builds that run now and that *who* may see, by job: for a list of builders. *jobs*: of these only."""
+    query = select(job.c.id, job.c.build_id).where(job.c.state == State.RUNNING.value, job.c.ended_at.is_(None))
+    query = query.where(job.c.build_id.is_not(None))
+    if jobs is not None:
+        query = query.where(job.c.id.in_(list(jobs)))
     with hub.db.read() as db:
         rows = db.execute(query).all()
         seen = load_sight(db, who).find_builds(db, {row.build_id for row in rows})

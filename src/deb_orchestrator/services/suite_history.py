@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Table
 
 from deb_orchestrator.dispatch.events import NewEvent, append_events, last_event
 from deb_orchestrator.services.hub import Hub, Principal, log_audit
-from deb_orchestrator.services.publish_members import Holding
+from deb_orchestrator.services.publish_members import Holding, chunks
 from deb_orchestrator.services.suite_view import RELATIONS, active, load_parents, load_view, select_content, source_of
 from deb_orchestrator.services.suites import find_suite_row, plan_parents, replace_rows
 from deb_orchestrator.services.targets import enqueue_publish
@@ -21,6 +21,8 @@ from deb_orchestrator.store.tables_suite import suite_rule
 from debcore.errors import Failure
 from debcore.hub.suites import Held, Moved, Rule, SuiteChange, SuiteContent, SuiteDiff
 
+#: Packages that moved from which on a difference is found by comparing all.
+_MANY = 5000
 #: Name and architecture of a package; a source's architecture is this word.
 Key = tuple[str, str]
 SOURCE = "source"
@@ -51,8 +53,9 @@ def diff_suite(hub: Hub, name: str, old: int, new: int | None = None) -> SuiteDi
     """What changed for users of the suite between two events. Errors: NotFound; Failure on a future event."""
     with hub.db.read() as db:
         ends = (_check_event(db, name, old), _check_event(db, name, new))
-        before, after = (_load_versions(db, name, n) for n in ends)
         orders = [load_view(db, name, n).order for n in ends]
+        touched = _find_touched(db, orders[0], *sorted(ends)) if orders[0] == orders[1] else None
+        before, after = (_load_versions(db, name, n, touched) for n in ends)
     return SuiteDiff(
         suite=name, old=ends[0], new=ends[1], packages=find_moves(before, after), order_before=orders[0],
         order_after=orders[1],
@@ -68,14 +71,19 @@ def find_moves(before: dict[Key, str], after: dict[Key, str]) -> tuple[Moved, ..
     )
 
 
-def list_history(hub: Hub, name: str, *, before: int | None = None, limit: int = 50) -> list[SuiteChange]:
-    """The suite's own changes, newest first; *before* is an event. Errors: NotFound."""
+def list_history(
+    hub: Hub, name: str, *, before: int | None = None, limit: int = 50, most: int | None = None
+) -> list[SuiteChange]:
+    """The suite's own changes, newest first; *before* is an event. *most*: packages of a change that are told.
+
+    Errors: NotFound.
+    """
     with hub.db.read() as db:
         find_suite_row(db, name)
         numbers = sa.union(*(select for table in RELATIONS for select in _numbers(table, name))).subquery()
         query = sa.select(event).join(numbers, numbers.c.n == event.c.n).order_by(event.c.n.desc()).limit(limit)
         rows = db.execute(query.where(event.c.n < before) if before is not None else query).all()
-        return [_change(db, name, row) for row in rows]
+        return [_change(db, name, row, most) for row in rows]
 
 
 def revert_suite(hub: Hub, who: Principal, name: str, to: int) -> int:
@@ -125,8 +133,34 @@ def _select(db: Connection, name: str, at: int, kind: str) -> sa.Select[Any]:
     return select_content(load_view(db, name, at), kind, *columns)
 
 
-def _load_versions(db: Connection, name: str, at: int) -> dict[Key, str]:
-    return _versions(row for kind, *_ in _KINDS for row in db.execute(_select(db, name, at, kind)))
+def _find_touched(db: Connection, order: Sequence[str], since: int, until: int) -> frozenset[str] | None:
+    """The sources of which anything came or left between two events; None if it may be any, or is very many."""
+    names: set[str] = set()
+    for table in (suite_rule, suite_source, suite_binary):
+        c = table.c
+        moved = [(column > since) & (column <= until) for column in (c.created_event, c.revoked_event)]
+        column = c.source if table is suite_rule else c.package_id
+        query = sa.union(*(sa.select(column).where(c.suite.in_(order), test) for test in moved)).limit(_MANY)
+        found = db.execute(query).scalars().all()
+        if (found and table is suite_rule) or len(found) == _MANY:
+            return None
+        package = source_package if table is suite_source else binary_package
+        for chunk in chunks(found):
+            names |= set(db.execute(sa.select(source_of(package)).where(package.c.id.in_(chunk))).scalars())
+    return frozenset(names)
+
+
+def _load_versions(db: Connection, name: str, at: int, sources: frozenset[str] | None) -> dict[Key, str]:
+    """Of all packages, or those of *sources* only."""
+    queries = [(_select(db, name, at, kind), source_of(package)) for kind, _, package in _KINDS]
+    if sources is None:
+        return _versions(row for query, _ in queries for row in db.execute(query))
+    return _versions(
+        row
+        for query, source in queries
+        for chunk in chunks(sorted(sources))
+        for row in db.execute(query.where(source.in_(chunk)))
+    )
 
 
 def _versions(rows: Iterable[Row[Any]]) -> dict[Key, str]:
@@ -148,21 +182,34 @@ def _numbers(table: Table, name: str) -> tuple[sa.Select[Any], sa.Select[Any]]:
     return come, gone
 
 
-def _change(db: Connection, name: str, row: Row[Any]) -> SuiteChange:
-    ends = [_versions(one for kind in _KINDS for one in _load_moved(db, name, kind, row.n, end)) for end in (1, 0)]
+def _change(db: Connection, name: str, row: Row[Any], most: int | None) -> SuiteChange:
+    ends, more = [], 0
+    for end in (1, 0):
+        moved: list[Row[Any]] = []
+        for kind in _KINDS:
+            found, left = _load_moved(db, name, kind, row.n, end, most)
+            moved += found
+            more = max(more, left)
+        ends.append(_versions(moved))
     parents = (load_parents(db, row.n - 1).get(name, []), load_parents(db, row.n).get(name, []))
     come = db.execute(sa.select(suite_rule).where(suite_rule.c.suite == name, suite_rule.c.created_event == row.n))
     return SuiteChange(
-        event=row.n, at=as_datetime(row.at), type=row.type, build=row.build, packages=find_moves(*ends),
+        event=row.n, at=as_datetime(row.at), type=row.type, build=row.build, packages=find_moves(*ends), more=more,
         parents=tuple(parents[1]) if parents[0] != parents[1] else None,
         rules=tuple(Rule(source=one.source, state=one.state, owner=one.owner, suite=name) for one in come),
     )  # fmt: skip
 
 
-def _load_moved(db: Connection, name: str, kind: tuple[str, Table, Table], n: int, gone: int) -> Sequence[Row[Any]]:
+def _load_moved(
+    db: Connection, name: str, kind: tuple[str, Table, Table], n: int, gone: int, most: int | None
+) -> tuple[Sequence[Row[Any]], int]:
+    """What came at the event or, *gone*, left, and how many more there are than *most*."""
     word, table, package = kind
     arch = sa.literal(SOURCE) if word == SOURCE else package.c.arch
     ended = table.c.revoked_event if gone else table.c.created_event
     query: sa.Select[Any] = sa.select(package.c.name, package.c.version, arch.label("arch"))
     query = query.join(table, table.c.package_id == package.c.id).where(table.c.suite == name, ended == n)
-    return db.execute(query).all()
+    number = db.execute(sa.select(sa.func.count()).where(table.c.suite == name, ended == n)).scalar_one()
+    left = 0 if most is None else max(0, number - most)
+    # A change that large came as a whole, so that any part of it tells what it was.
+    return db.execute(query.limit(most) if left else query).all(), left

@@ -127,7 +127,7 @@ def select_content(view: View, kind: str, *columns: sa.ColumnElement[Any]) -> sa
     if len(view.order) == 1:
         query = query.where(table.c.suite == view.suite)
     else:
-        query = query.where(table.c.suite.in_(view.order), ~_is_shadowed(view, table, package, name))
+        query = query.where(table.c.suite.in_(view.order), _is_first(view, table, name))
     return query.where(_is_taken(view, name)) if view.has_rules else query
 
 
@@ -136,14 +136,16 @@ def source_of(package: Table) -> sa.Column[Any]:
     return package.c.source if "source" in package.c else package.c.name
 
 
-def _is_shadowed(view: View, table: Table, package: Table, name: sa.Column[Any]) -> sa.ColumnElement[bool]:
-    """A suite that stands earlier in the order holds the same source."""
-    other, others = table.alias(), package.alias()
-    earlier = _rank(other.c.suite, view.order) < _rank(table.c.suite, view.order)
-    same = source_of(others) == name  # type: ignore[arg-type]  # an alias has the columns of its table
-    query = sa.select(other.c.suite).join(others, others.c.id == other.c.package_id)
-    query = query.where(other.c.suite.in_(view.order), earlier, same, active(other, view.at))  # type: ignore[arg-type]
-    return query.correlate(table, package).exists()
+def _is_first(view: View, table: Table, name: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """No suite that stands earlier in the order holds the source. What those hold is found once, not for each row."""
+    first, *others = view.order
+    tests = [table.c.suite == first]
+    for n, suite in enumerate(others, start=1):
+        held, package = table.alias(), name.table.alias()
+        query = sa.select(source_of(package)).join_from(held, package, package.c.id == held.c.package_id)  # type: ignore[arg-type]  # an alias has the columns of its table
+        query = query.where(held.c.suite.in_(view.order[:n]), active(held, view.at))  # type: ignore[arg-type]
+        tests.append((table.c.suite == suite) & name.not_in(query))
+    return sa.or_(*tests)
 
 
 def _is_taken(view: View, name: sa.Column[Any]) -> sa.ColumnElement[bool]:

@@ -185,6 +185,13 @@ Index(
     postgresql_where=sa.text("state = 'running'"),
     sqlite_where=sa.text("state = 'running'"),
 )
+Index(
+    "ix_job_open",
+    job.c.state,
+    job.c.class_id,
+    postgresql_where=sa.text("ended_at IS NULL"),
+    sqlite_where=sa.text("ended_at IS NULL"),
+)
 Index("ix_job_request_id", job.c.request_id)
 Index("ix_job_build_id", job.c.build_id)
 Index("ix_job_parent_id", job.c.parent_id)

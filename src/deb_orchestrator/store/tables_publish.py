@@ -103,6 +103,15 @@ def _membership(kind: str) -> Table:
             postgresql_where=text("revoked_event IS NULL"),
             sqlite_where=text("revoked_event IS NULL"),
         ),
+        Index(
+            f"ix_{name}_holder",
+            "package_id",
+            "suite",
+            postgresql_where=text("revoked_event IS NULL"),
+            sqlite_where=text("revoked_event IS NULL"),
+        ),
+        Index(f"ix_{name}_come", "suite", "created_event"),
+        Index(f"ix_{name}_gone", "suite", "revoked_event"),
     )
 
 

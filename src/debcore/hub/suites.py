@@ -121,6 +121,7 @@ class SuiteChange(Wire):
     packages: tuple[Moved, ...] = ()
     parents: tuple[str, ...] | None = None  #: those from then on, if they changed
     rules: tuple[Rule, ...] = ()  #: that came
+    more: int = 0  #: packages that are left out, at least
 
 
 class PackageAsk(Wire):

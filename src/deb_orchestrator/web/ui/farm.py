@@ -27,12 +27,13 @@ Csrf = Annotated[str, Form()]
 
 @router.get("/")
 def dashboard(request: Request, hub: HubDep, who: Visitor) -> Response:
-    failed = lists.Wanted(state=BuildState.FAILED)
+    failed, builders = lists.Wanted(state=BuildState.FAILED), sight.list_agents(hub, who)
+    shown = [job for one in builders[:12] for job in one.jobs]
     return page(
         request, "dashboard", who,
         counts=queries.count_jobs(hub), builds=lists.list_lines(hub, who, lists.Wanted(), limit=12).builds,
-        failed=lists.list_lines(hub, who, failed, limit=5).builds, agents=sight.list_agents(hub, who),
-        farm=hosts.get_farm(hub), running=queue_view.list_running(hub, who),
+        failed=lists.list_lines(hub, who, failed, limit=5).builds, agents=builders,
+        farm=hosts.get_farm(hub), running=queue_view.list_running(hub, who, shown),
         suites=access.list_readable(hub, who, queries.list_suites(hub, base_url=str(request.base_url))),
         events=list_newest(hub, who, limit=10).events,
     )  # fmt: skip
@@ -51,7 +52,7 @@ def host(request: Request, hub: HubDep, who: Visitor, name: str) -> Response:
     found = sight.veil(hub, who, agents.find_agent(hub, name))
     return page(
         request, "host", who, agent=found, farm=hosts.get_farm(hub), tried=queue_view.list_tried(hub, who, name),
-        running=queue_view.list_running(hub, who),
+        running=queue_view.list_running(hub, who, found.jobs),
     )  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from debcore.hub.snippet import apt_snippet
 router = APIRouter(route_class=Page)
 
 ROWS = 200
+#: Packages of one change that are read for a page, which shows the first few.
+TOLD = 500
 
 
 @router.get("/suites")
@@ -33,7 +35,7 @@ def suites(request: Request, hub: HubDep, who: Visitor) -> Response:
 @router.get("/suites/{name}")
 def suite(request: Request, hub: HubDep, who: Visitor, name: str) -> Response:
     found = get_page(hub, who, name, base_url=str(request.base_url))
-    changes = suite_history.list_history(hub, name, limit=5)
+    changes = suite_history.list_history(hub, name, limit=5, most=TOLD)
     return page(
         request, "suite", who, found=found, suite=found.suite, snippet=apt_snippet(found.suite), changes=changes,
         rules=list_rules(hub, name),
@@ -53,7 +55,7 @@ def content(
 @router.get("/suites/{name}/history")
 def history(request: Request, hub: HubDep, who: Visitor, name: str, before: Number | None = None) -> Response:
     access.check_all(hub, who, [name])
-    found = suite_history.list_history(hub, name, before=before, limit=50)
+    found = suite_history.list_history(hub, name, before=before, limit=50, most=TOLD)
     return page(request, "suite_history", who, name=name, changes=found, last=queries.find_last_event(hub))
 
 
