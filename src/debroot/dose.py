@@ -74,7 +74,12 @@ def ask_dose_of_many(
         hashes = indexes.release_hashes()
         if not asked:
             return Said((), hashes)
-        text = "\n".join(make_sources(one.depends, one.conflicts, of=f"{n}") for n, one in enumerate(asked))
+        # What can be had as a whole needs no look at its clauses: of an archive, that is nearly all.
+        wholes = "\n".join(_make_whole(one.depends, one.conflicts, mark=f".{n}") for n, one in enumerate(asked))
+        bad = sorted(int(of) for of in parse_reports(_run_dose(store, indexes, arch, wholes, packages), arch=arch))
+        if not bad:
+            return Said(((),) * len(asked), hashes)
+        text = "\n".join(make_sources(asked[n].depends, asked[n].conflicts, of=f"{n}") for n in bad)
         said = _run_dose(store, indexes, arch, text, packages)
     by_source = parse_reports(said, arch=arch)
     return Said(tuple(by_source.get(f"{n}", ()) for n in range(len(asked))), hashes)
@@ -104,11 +109,18 @@ def make_sources(depends: str, conflicts: str, *, of: str = "") -> str:
     """
     clauses = [clause.strip() for clause in depends.split(",") if clause.strip()]
     mark = f".{of}" if of else ""
-    stanzas = [f"Package: clause-{n}{mark}\nBuild-Depends: {clause}\n" for n, clause in enumerate(clauses)]
-    whole = [f"Package: {WHOLE}{mark}"]
-    whole += [f"Build-Depends: {depends}"] if depends else []
-    whole += [f"Build-Conflicts: {conflicts}"] if conflicts else []
-    return "\n".join(f"{stanza.rstrip()}\nVersion: 1\nArchitecture: any\n" for stanza in [*stanzas, "\n".join(whole)])
+    stanzas = [_make_stanza(f"clause-{n}{mark}", [f"Build-Depends: {clause}"]) for n, clause in enumerate(clauses)]
+    return "\n".join([*stanzas, _make_whole(depends, conflicts, mark=mark)])
+
+
+def _make_whole(depends: str, conflicts: str, *, mark: str) -> str:
+    lines = [f"Build-Depends: {depends}"] if depends else []
+    lines += [f"Build-Conflicts: {conflicts}"] if conflicts else []
+    return _make_stanza(f"{WHOLE}{mark}", lines)
+
+
+def _make_stanza(name: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"Package: {name}", *lines, "Version: 1", "Architecture: any", ""])
 
 
 def parse_report(text: str, *, arch: str) -> tuple[Unmet, ...]:
@@ -155,8 +167,8 @@ def _parse_reason(reason: Mapping[str, Any], arch: str) -> Unmet:
 
 
 def _parse_chain(chains: Any, arch: str) -> tuple[UnmetStep, ...]:
-    """The first of *chains*; dose3 gives all there are."""
-    steps = chains[0]["depchain"] if chains else []
+    """The first of *chains*; dose3 gives all there are. What is essential is no step: nothing depends on it."""
+    steps = [step for step in chains[0]["depchain"] if "depends" in step] if chains else []
     return tuple(UnmetStep(package=_name(step), depends=_plain(step["depends"], arch)) for step in steps)
 
 

@@ -137,3 +137,38 @@ def test_reports_of_several_sources_are_told_apart() -> None:
     assert found["12"] == parse_report(CONFLICT, arch="amd64")
     names = [line for line in make_sources("a, b", "", of="3").splitlines() if line.startswith("Package")]
     assert names == ["Package: clause-0.3", "Package: clause-1.3", "Package: build-dependencies.3"]
+
+
+ESSENTIAL = """\
+report:
+ -
+  package: build-dependencies.9
+  version: 1
+  type: src
+  status: broken
+  reasons:
+   -
+    conflict:
+     pkg1:
+      package: build-dependencies.9
+      version: 1
+      type: src
+      unsat-conflict: dpkg:amd64
+     pkg2:
+      package: dpkg
+      version: 1.22.22
+      architecture: amd64
+      essential: true
+     depchain2:
+      -
+       depchain:
+        -
+         package: build-dependencies.9
+         version: 1
+         type: src
+"""
+
+
+def test_a_conflict_with_an_essential_package_has_no_chain_to_it() -> None:
+    [unmet] = parse_reports(ESSENTIAL, arch="amd64")["9"]
+    assert (unmet.kind, unmet.clause, unmet.other, unmet.other_chain) == ("conflict", "dpkg", "dpkg 1.22.22", ())
