@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 
 KEY = "server.amd64"
 GATES = MANIFEST.replace("tests: [lint]", "tests: [lint, update, rollback, fallback]")
-FAILING = "[Service]\nType=oneshot\nExecStart=/bin/false\n[Install]\nWantedBy=multi-user.target\n"
+FAILING = "[Service]\nType=oneshot\nExecStart=/bin/false\n"
 
 
 def compose_of(document: dict[str, Any]) -> ComposeDirectory:
@@ -59,8 +59,12 @@ def test_an_update_passes_its_gates_and_a_bad_one_publishes_nothing(composer: Co
     commits = json.loads((second.metadata / "commits.json").read_text())["payload"]["commits"][KEY]
     assert commits["parent"]["compose"] == first.id
 
-    bad = GATES.replace("    add-files:\n", "    units: {enable: [bad.service]}\n    add-files:\n"
-                        "      - {from: bad.service, to: /usr/lib/systemd/system/bad.service}\n")  # fmt: skip
+    # Not by `units: enable`: presets are applied at a first boot, and this machine has had its own.
+    units = "/usr/lib/systemd/system"
+    files = f"      - {{from: bad.service, to: {units}/bad.service}}\n"
+    files += f"      - {{from: wants.conf, to: {units}/multi-user.target.d/bad.conf}}\n"
+    bad = GATES.replace("    add-files:\n", f"    add-files:\n{files}")
+    composer.write("[Unit]\nWants=bad.service\n", name="wants.conf")
     composer.write(FAILING, name="bad.service")
     composer.write(bad)
     with pytest.raises(CommandFailed) as caught:
