@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +31,11 @@ from deb_bootc_compose.sources import archive_sources, hub_source
 from deb_bootc_compose.tree.make import find_tools
 from deb_bootc_compose.worker import Done, Task
 from debcore.errors import DepsUnmet, Failure
+from debcore.http import HttpFailure
+from debcore.hub.credential import load_token
 from debcore.hub.model import Suite
+from debcore.hub.upkeep import PinAsk, PinFile
+from debcore.hub.upkeep_client import UpkeepClient
 from debcore.job import AptSource
 from debroot.bootstrap import tools_root
 from debroot.resolve import Resolution, fetch, resolve
@@ -51,6 +56,8 @@ def run_task(task: Task) -> Done:
         lock = _with_parents(task, lock)
     write_lock(task.compose.lock_path, lock)
     keep_records(task, lock)
+    if suite is not None:
+        _pin(task, lock)
     parents = {key: parent.model_dump(mode="json") for key, parent in (lock.parents or {}).items()}
     value = {"content": lock.content, "version": lock.version, "timestamp": lock.timestamp, "parents": parents}
     return Done(value, ("lock.json",))
@@ -71,6 +78,25 @@ def keep_records(task: Task, lock: Lock) -> None:
         except Failure as error:
             task.say(f"the hub does not say who built its packages: {error}")
     write_records(task.compose, found)
+
+
+def _pin(task: Task, lock: Lock) -> None:
+    """Have the hub keep what it built for this lock for as long as the pin stays: `pin remove` lets it go."""
+    found = {p.sha256: p for variant in lock.variants.values() for p in variant.hub}
+    if not found:
+        return
+    files = tuple(PinFile(sha256=p.sha256, label=f"{p.name} {p.version} {p.arch}") for p in found.values())
+    name = re.sub(r"[^a-z0-9.+-]", "-", f"compose-{task.compose.path.name}".lower())[:64]
+    hub = HubAddress.of(task.context["hub"])
+    with UpkeepClient(hub.url, load_token(hub.token_file) if hub.token_file else None, ca=hub.ca) as client:
+        try:
+            pin = client.put_pin(name, PinAsk(files=files, note=f"lock of {task.compose.path.name}"))
+        except HttpFailure as failure:
+            if failure.code != 404:
+                raise
+            task.say("the hub is too old to pin what the lock names")
+            return
+    task.say(f"the hub keeps {pin.files} packages as pin {pin.name}")
 
 
 def _with_earlier_time(task: Task, lock: Lock) -> Lock:

@@ -13,6 +13,7 @@ from deb_orchestrator.domain import jobs
 from deb_orchestrator.services import checks, publish
 from deb_orchestrator.services.hub import Denied, Hub
 from deb_orchestrator.services.progress import PROGRESS, requested, tell
+from deb_orchestrator.services.results import note_result, note_results
 from deb_orchestrator.services.states import load_builds
 from deb_orchestrator.services.targets import HUB_POOL
 from deb_orchestrator.services.uploads import check_blobs, find_blob
@@ -104,6 +105,7 @@ def _environment_ready(db: Connection, arch: Row[Any], attempt: int, data: objec
     sha256 = data["lock_sha256"]
     if find_blob(db, sha256) is None:
         raise Failure(f"the lock {sha256[:64]} was not uploaded", hint="upload it before environment.ready")
+    note_result(db, arch.id, sha256, "lock")
     values = {"ready_attempt": attempt, "lock_sha256": sha256}
     db.execute(update(build_arch).where(build_arch.c.id == arch.id).values(**values))
     known = {key: data[key] for key in ("lock_sha256", "packages") if key in data}
@@ -138,7 +140,7 @@ def _finish_build(hub: Hub, agent: int, held: tuple[int, int, str], ask: model.F
     result = _read_result(ask.result, held)
     job_id, attempt, grant = held
     with hub.db.write() as db:
-        check_blobs(db, [(output.path, output.sha256, output.size) for output in result.outputs])
+        check_blobs(db, hub.blobs, [(output.path, output.sha256, output.size) for output in result.outputs])
         reason = result.failure.message if result.failure else ""
         arch = _find_arch(db, job_id)
         waits_for = find_tokens(db, _find_suite(db, arch), job_id, attempt, result) if arch is not None else []
@@ -157,8 +159,8 @@ def _finish_build(hub: Hub, agent: int, held: tuple[int, int, str], ask: model.F
 
 def _finish_check(hub: Hub, agent: int, held: tuple[int, int, str], ask: model.FinishAsk) -> model.Finished:
     result = _read_result(ask.result, held)
-    with hub.db.read() as db:
-        check_blobs(db, [(output.path, output.sha256, output.size) for output in result.outputs])
+    with hub.db.write() as db:
+        check_blobs(db, hub.blobs, [(output.path, output.sha256, output.size) for output in result.outputs])
     done = checks.finish_check(hub, agent, held, result, _OUTCOMES[result.status], ask.hash)
     return model.Finished(accepted=True, state=done.state.value)
 
@@ -169,6 +171,7 @@ def _build_finished(db: Connection, arch: Row[Any], result: Result, done: jobs.F
     over = log_segment.c.job_id == done.job, log_segment.c.attempt <= done.attempt
     if logs:
         db.execute(delete(log_segment).where(*over))
+    note_results(db, arch.id, result)
     values = {"result": result.model_dump(mode="json"), "log_sha256": logs[0] if logs else None}
     db.execute(update(build_arch).where(build_arch.c.id == arch.id).values(**values))
     outputs = [output.model_dump(mode="json") for output in result.outputs]

@@ -18,7 +18,9 @@ from deb_orchestrator.domain import jobs
 from deb_orchestrator.domain.checks import find_contradiction
 from deb_orchestrator.services.check_view import is_held_back, load_gates
 from deb_orchestrator.services.hub import Conflict, Hub, NotFound, Principal, log_audit
+from deb_orchestrator.services.keeping import rely_on
 from deb_orchestrator.services.progress import tell
+from deb_orchestrator.services.results import note_results
 from deb_orchestrator.services.sources import load_source_of
 from deb_orchestrator.services.states import ArchState, BuildFacts, load_builds
 from deb_orchestrator.services.targets import HUB_POOL, find_target, keep_policy, make_requirement
@@ -72,9 +74,16 @@ def order_checks(hub: Hub, who: Principal, build_id: int, ask: CheckAsk) -> None
             if not arches:
                 raise Conflict(f"the gate of build {build_id} is passed, or its checks are under way")
             _reopen_requests(db, build_id)
+        rely_on(db, hub.blobs, _find_inputs(db, facts, arches))
         events = [_order(db, facts, one, plan, gate=ask.gate, by=who.name) for one in arches]
         log_audit(db, who, "build.check", str(build_id), {"names": list(plan.names), "gate": ask.gate})
         tell(db, events)
+
+
+def _find_inputs(db: Connection, facts: BuildFacts, arches: Sequence[ArchState]) -> list[str]:
+    query = select(artifact.c.sha256).where(artifact.c.build_arch_id.in_([one.row.id for one in arches]))
+    made = db.execute(query.where(artifact.c.kind.in_([*_WANTED, "log"]))).scalars()
+    return [*made, *(sha256 for sha256, _ in load_source_of(db, facts.row.source_id).files.values())]
 
 
 def _find_gate(db: Connection, facts: BuildFacts) -> CheckPlan:
@@ -112,10 +121,15 @@ def _order(
         build_id=row.id, arch=arch.row.arch,
     )  # fmt: skip
     job_id = statements.enqueue(db, new)
-    values = {"build_arch_id": arch.row.id, "job_id": job_id, "names": list(plan.names), "gate": gate, "principal": by}
+    values: dict[str, Any] = {"policy_sha256": None if plan.policy is None else _hash(plan.policy)}
+    values |= {"build_arch_id": arch.row.id, "job_id": job_id, "names": list(plan.names), "gate": gate, "principal": by}
     id_ = db.execute(insert(build_check).values(**values, created_at=now(db)).returning(build_check.c.id)).scalar_one()
     data = {"check": id_, "names": list(plan.names), "gate": gate, "by": by}
     return _event("checks.requested", facts, arch.row, job_id, data)
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _make_job(db: Connection, facts: BuildFacts, arch: ArchState, plan: CheckPlan | CheckAsk) -> Job:
@@ -163,6 +177,7 @@ def finish_check(
         )
         if not done.replayed and done.state.is_terminal:
             db.execute(update(build_check).where(build_check.c.job_id == job_id).values(result=document))
+            note_results(db, row.build_arch_id, result)
             if row.gate:
                 admit_if_passed(db, row.build_id, row.id)
             tell(db, [_complete(db, row, result, done)])
@@ -172,7 +187,14 @@ def finish_check(
 def _lock(db: Connection, job_id: int) -> Any:
     """The order of the job, its build locked: the last of several architectures sees what all others did."""
     query = (
-        select(build_check.c.id, build_check.c.names, build_check.c.gate, build_arch.c.build_id, build_arch.c.arch)
+        select(
+            build_check.c.id,
+            build_check.c.names,
+            build_check.c.gate,
+            build_check.c.build_arch_id,
+            build_arch.c.build_id,
+            build_arch.c.arch,
+        )
         .join(build_arch, build_arch.c.id == build_check.c.build_arch_id)
         .where(build_check.c.job_id == job_id)
     )

@@ -15,13 +15,14 @@ from deb_orchestrator.dispatch.events import NewEvent, append_events
 from deb_orchestrator.domain.source import parse_source
 from deb_orchestrator.domain.upload import Listing, parse_listing
 from deb_orchestrator.services.hub import Hub, NotFound, Principal, log_audit
+from deb_orchestrator.services.keeping import HOLD_S
 from deb_orchestrator.services.opening import open_files, open_text
 from deb_orchestrator.services.requests import find_refusal, need_packages
 from deb_orchestrator.services.sight import EVERYTHING, Sight
 from deb_orchestrator.services.sources import check_source
 from deb_orchestrator.services.targets import find_target
 from deb_orchestrator.services.uploaders import find_distributions, find_uploader
-from deb_orchestrator.services.uploads import HOLD_S, keep_blob, take_hold
+from deb_orchestrator.services.uploads import keep_blob, take_hold
 from deb_orchestrator.store.clock import as_datetime, now
 from deb_orchestrator.store.tables_domain import source_file
 from deb_orchestrator.store.tables_doors import upload, upload_file

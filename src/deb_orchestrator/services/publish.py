@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from deb_orchestrator.dispatch.statements import enqueue
+from deb_orchestrator.services.keeping import hold_blobs
 from deb_orchestrator.services.publish_content import NewSuite, add_to_suite, ensure_suite
 from deb_orchestrator.services.publish_files import AptFile, find_apt_file
 from deb_orchestrator.services.publish_import import NewBinary, NewSource
@@ -79,7 +80,8 @@ def publish_suite(db: Database, blobs: BlobStore, suite_name: str, *, force: boo
             if newest is not None and not force and is_current(conn, newest):
                 return newest
         draft = draft_publication(db, suite_name)
-        _store(blobs, draft)
+        if not _store(db, blobs, draft):
+            continue
         with db.write() as conn:
             if _insert(conn, draft):
                 _request_signature(conn, draft)
@@ -90,7 +92,7 @@ def publish_suite(db: Database, blobs: BlobStore, suite_name: str, *, force: boo
 def publish_with(db: Database, blobs: BlobStore, suite_name: str, signer: Signer) -> Publication:
     """Build, sign with *signer* in this process, and make it live: for tests and for a hub without signer."""
     draft = draft_publication(db, suite_name)
-    _store(blobs, draft)
+    _store(db, blobs, draft)
     with db.write() as conn:
         find_suite(conn, suite_name)
         if not _insert(conn, draft):
@@ -143,11 +145,19 @@ def _read(conn: Connection, query: sa.Select[tuple[object, ...]]) -> Publication
     )
 
 
-def _store(blobs: BlobStore, draft: Draft) -> None:
+def _store(db: Database, blobs: BlobStore, draft: Draft) -> bool:
+    """False if files that follow were collected between their choice and our hold: they are not chosen again."""
+    followers = {file.sha256 for file in draft.followers}
+    names = {file.sha256 for file in draft.files if file.data is not None} | followers
+    with db.write() as conn:
+        spared = hold_blobs(conn, names | {BlobStore.name_of(draft.release)})
+    if any(not blobs.has(name) for name in followers.intersection(spared)):
+        return False
     for file in draft.files:
         if file.data is not None:
             blobs.put(file.data, sha256=file.sha256)
     blobs.put(draft.release)
+    return True
 
 
 def _insert(conn: Connection, draft: Draft) -> bool:

@@ -19,6 +19,7 @@ import zstandard
 from sqlalchemy import Connection
 
 from deb_orchestrator.dispatch.events import last_event
+from deb_orchestrator.services.keeping import hold_blobs
 from deb_orchestrator.services.opening import open_files
 from deb_orchestrator.services.publish import publish_suite
 from deb_orchestrator.services.publish_blocks import SqlBlockCache
@@ -121,10 +122,10 @@ def _make(db: Database, blobs: BlobStore, suite_name: str, settings: SuiteSettin
                         files += make_file(contents_path(component, arch), lines, cache, [GZIP])
             for file in files:
                 if file.data is not None:
-                    blobs.put(file.data, sha256=file.sha256)
+                    _put(db, blobs, file.data)
                 yield file, None
         if settings.xz:
-            yield from _make_xz(conn, blobs, suite_name)
+            yield from _make_xz(db, conn, blobs, suite_name)
     cache.flush()
 
 
@@ -170,7 +171,13 @@ def _sorted_paths(
             yield path, location.decode()
 
 
-def _make_xz(conn: Connection, blobs: BlobStore, suite_name: str) -> Iterator[Made]:
+def _put(db: Database, blobs: BlobStore, data: bytes) -> None:
+    with db.write() as conn:
+        hold_blobs(conn, [blobs.name_of(data)])
+    blobs.put(data)
+
+
+def _make_xz(db: Database, conn: Connection, blobs: BlobStore, suite_name: str) -> Iterator[Made]:
     """Of the indexes of the live generation."""
     live = sa.select(publication.c.generation).where(publication.c.suite == suite_name, publication.c.state == "live")
     rows = conn.execute(
@@ -186,7 +193,7 @@ def _make_xz(conn: Connection, blobs: BlobStore, suite_name: str) -> Iterator[Ma
         with blobs.open(packed.sha256) as file:
             data = compress_xz(_unpacked(file))
         name = hashlib.sha256(data).hexdigest()
-        blobs.put(data, sha256=name)
+        _put(db, blobs, data)
         yield IndexFile(f"{path}.xz", len(data), name, data), row.sha256
 
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from deb_orchestrator.dispatch.events import NewEvent, append_events
 from deb_orchestrator.domain.jobs import Outcome, State
+from deb_orchestrator.services.keeping import hold_blobs
 from deb_orchestrator.services.publish_keys import forget_key, keep_key, list_keys, name_key
 from deb_orchestrator.services.publish_settings import request_followers, request_publications
 from deb_orchestrator.signer.model import SignAnswer, SignSpec
@@ -89,6 +90,9 @@ def make_live(
         spec = SignSpec(kind="apt-release", key=base_of(suite_name), suite=suite_name, generation=generation)
         _refuse(db, spec, str(failure))
         return "refused"
+    texts = (answer.inline.encode(), answer.detached.encode())
+    with db.write() as conn:
+        hold_blobs(conn, [blobs.name_of(text) for text in texts])
     inrelease = blobs.put(answer.inline.encode())
     release_gpg = blobs.put(answer.detached.encode())
     with db.write() as conn:

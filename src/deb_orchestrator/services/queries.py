@@ -166,9 +166,11 @@ def read_log(hub: Hub, build_id: int, arch: str, offset: int, limit: int) -> tup
 
 
 def read_blob(hub: Hub, sha256: str, offset: int, limit: int) -> bytes:
-    """At most *limit* bytes from *offset*. Errors: Failure if there is no such blob."""
+    """At most *limit* bytes from *offset*. Errors: NotFound if it was collected."""
     found = hub.blobs.find(sha256)
-    end = min(offset + limit, found.size) if found is not None else offset + 1
+    if found is None:
+        raise NotFound("this file was collected", hint="deb-orchestrator retention shows how long what is kept")
+    end = min(offset + limit, found.size)
     return b"".join(hub.blobs.read_part(sha256, offset, end)) if offset < end else b""
 
 

@@ -12,6 +12,7 @@ from deb_orchestrator.dispatch.statements import cancel as cancel_job
 from deb_orchestrator.domain.source import Source, find_order
 from deb_orchestrator.services.checks import cancel_checks
 from deb_orchestrator.services.hub import Conflict, Hub, NotFound, Principal, log_audit
+from deb_orchestrator.services.keeping import is_collected, rely_on
 from deb_orchestrator.services.progress import (
     fail_request,
     find_open_requests,
@@ -20,7 +21,7 @@ from deb_orchestrator.services.progress import (
     start_builds,
     tell,
 )
-from deb_orchestrator.services.sources import KnownSource, learn_sources
+from deb_orchestrator.services.sources import KnownSource, learn_sources, load_source_of
 from deb_orchestrator.services.states import BuildFacts, load_builds
 from deb_orchestrator.services.suite_view import find_block
 from deb_orchestrator.services.targets import find_target
@@ -219,6 +220,7 @@ def _find_build(
     query = query.where(build.c.scratch.is_(scratch), build.c.binnmu.is_not_distinct_from(number))
     for id_, facts in load_builds(db, db.execute(query.order_by(build.c.id.desc())).scalars()).items():
         bad = _is_bad(facts) if retry else facts.state in _ENDED_BADLY
+        bad = bad or (scratch and is_collected(db, id_))
         if not bad and arches <= {arch.row.arch for arch in facts.arches}:
             return id_
     return None
@@ -287,6 +289,7 @@ def resubmit_build(hub: Hub, who: Principal, id_: int) -> int:
         facts = find_facts(db, id_)
         if not _is_bad(facts):
             raise Conflict(f"build {id_} is {facts.state}", hint="only what ended badly can be built again")
+        rely_on(db, hub.blobs, (sha256 for sha256, _ in load_source_of(db, facts.row.source_id).files.values()))
         if facts.waits:
             _cancel(db, facts, reason=f"built again by {who.name}")
         target, modes = find_target(db, facts.row.target), {arch.row.arch: arch.row.mode for arch in facts.arches}

@@ -12,13 +12,14 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from deb_orchestrator.services.hub import Conflict, Hub, NotFound, Principal, log_audit
-from deb_orchestrator.services.suite_view import RELATIONS, find_order, load_parents
+from deb_orchestrator.services.keeping import rely_on_packages
+from deb_orchestrator.services.suite_view import RELATIONS, find_order, load_parents, load_view, select_content
 from deb_orchestrator.services.suites import find_suite_row
 from deb_orchestrator.services.targets import enqueue_publish
-from deb_orchestrator.store.clock import as_datetime
+from deb_orchestrator.store.clock import as_datetime, now
 from deb_orchestrator.store.engine import insert_new
 from deb_orchestrator.store.tables import event as event_table
-from deb_orchestrator.store.tables_publish import suite, suite_snapshot
+from deb_orchestrator.store.tables_publish import binary_package, source_package, suite, suite_snapshot
 from debcore.aptrepo.paths import base_of
 from debcore.errors import Failure
 from debcore.hub.repos import Snapshot, SnapshotAsk
@@ -27,7 +28,8 @@ from debcore.hub.repos import Snapshot, SnapshotAsk
 def make_snapshot(hub: Hub, who: Principal, name: str, ask: SnapshotAsk, *, base_url: str) -> Snapshot:
     """Make it unless it is there. Two moments between which nothing changed are one snapshot.
 
-    Errors: NotFound: no such suite, or nothing in it then; Conflict if the suite has no key yet.
+    Errors: NotFound: no such suite, or nothing in it then; Conflict if the suite has no key yet; Failure if some of
+    what it held then was collected.
     """
     with hub.db.write() as db:
         base = _find_base(db, name)
@@ -35,13 +37,21 @@ def make_snapshot(hub: Hub, who: Principal, name: str, ask: SnapshotAsk, *, base
             raise Conflict(f"suite {name} has nothing published yet", hint="wait for its first publication")
         event = _find_change(db, name, _find_event(db, ask))
         snapshot = f"{name}@{event}"
+        _rely_on_content(db, hub, name, event)
         values = {"name": snapshot, "codename": snapshot, "created_at": base.created_at, "valid_s": None, "live": 0}
-        new = insert_new(db, suite).values({**base._mapping, **values}).returning(suite.c.name)
-        if db.execute(new).first() is not None:
-            db.execute(suite_snapshot.insert().values(suite=snapshot, base=name, event=event))
+        db.execute(insert_new(db, suite).values({**base._mapping, **values}))  # there, if it was made and dropped
+        row = {"suite": snapshot, "base": name, "event": event, "created_at": now(db)}
+        if db.execute(insert_new(db, suite_snapshot).values(row).returning(suite_snapshot.c.suite)).first() is not None:
             enqueue_publish(db, snapshot)
             log_audit(db, who, "suite.snapshot", snapshot)
         return _read(_find(db, name, suite_snapshot.c.suite == snapshot)[0], base_url)
+
+
+def _rely_on_content(db: Connection, hub: Hub, name: str, event: int) -> None:
+    view = load_view(db, name, event)
+    for kind, package in (("source", source_package), ("binary", binary_package)):
+        ids = list(db.execute(select_content(view, kind, package.c.id)).scalars())
+        rely_on_packages(db, hub.blobs, package, ids)
 
 
 def list_snapshots(hub: Hub, name: str, *, base_url: str) -> list[Snapshot]:

@@ -38,10 +38,10 @@ def learn_sources(hub: Hub, packages: Sequence[NeededPackage]) -> list[KnownSour
 
     Errors: Failure if a blob is missing, or a .dsc does not say what the client said of it.
     """
-    with hub.db.read() as db:
+    with hub.db.write() as db:
         known = {row.dsc_sha256 for row in db.execute(select(source.c.dsc_sha256))}
         for package in packages:
-            check_blobs(db, [(file.name, file.sha256, file.size) for file in package.files])
+            check_blobs(db, hub.blobs, [(file.name, file.sha256, file.size) for file in package.files])
     new = [package for package in packages if package.dsc_sha256 not in known]
     fields = open_files(hub.blobs, [("dsc", package.dsc_sha256) for package in new])
     for package, one in zip(new, fields, strict=True):

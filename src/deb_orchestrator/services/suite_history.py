@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Table
 
 from deb_orchestrator.dispatch.events import NewEvent, append_events, last_event
 from deb_orchestrator.services.hub import Hub, Principal, log_audit
+from deb_orchestrator.services.keeping import rely_on_packages
 from deb_orchestrator.services.publish_members import Holding, chunks
 from deb_orchestrator.services.suite_view import RELATIONS, active, load_parents, load_view, select_content, source_of
 from deb_orchestrator.services.suites import find_suite_row, plan_parents, replace_rows
@@ -90,7 +91,8 @@ def revert_suite(hub: Hub, who: Principal, name: str, to: int) -> int:
     """From a new event on, the suite's own packages, parents and rules are those of event *to*; the new event.
 
     What it inherits is today's. The one way in which a suite goes backwards: apt on its users' machines does not
-    downgrade by itself. Errors: NotFound; Failure on a future event, or if today's suites would make a loop.
+    downgrade by itself. Errors: NotFound; Failure on a future event, if today's suites would make a loop, or
+    if some of what was there then was collected.
     """
     with hub.db.write() as db:
         now_parents = plan_parents(db, name, load_parents(db, _check_event(db, name, to)).get(name, []))
@@ -101,6 +103,8 @@ def revert_suite(hub: Hub, who: Principal, name: str, to: int) -> int:
         same_rules = sorted(map(str, rules)) == sorted(map(str, current))
         if now_parents is None and same_rules and not any(gone or come for gone, come in plans.values()):
             return last_event(db)
+        for kind, _, package in _KINDS:
+            rely_on_packages(db, hub.blobs, package, plans[kind][1])
         log_audit(db, who, "suite.revert", name, {"to": to})
         enqueue_publish(db, name)
         n = append_events(db, [NewEvent(type="suite.reverted", data={"suite": name, "to": to})])

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 from deb_orchestrator.dispatch.events import NewEvent, append_events
 from deb_orchestrator.services import access
 from deb_orchestrator.services.hub import Hub, NotFound, Principal, log_audit
+from deb_orchestrator.services.keeping import rely_on_packages
 from deb_orchestrator.services.publish_content import change_members
 from deb_orchestrator.services.publish_members import Holding
 from deb_orchestrator.services.suite_view import active, find_block, load_view, select_content, source_of
@@ -40,6 +41,8 @@ def add_package(hub: Hub, who: Principal, name: str, ask: PackageAsk) -> int:
         binaries = _find_binaries(db, ask, found, (*row.arches, "all"))
         log_audit(db, who, "suite.add", name, {"source": found.name, "version": found.version})
         enqueue_publish(db, name)
+        rely_on_packages(db, hub.blobs, source_package, [found.id])
+        rely_on_packages(db, hub.blobs, binary_package, binaries)
         return change_members(db, name, [found.id], binaries)
 
 
@@ -68,6 +71,8 @@ def merge_suite(hub: Hub, who: Principal, name: str, other: str) -> int:
                 raise Failure(f"suite {name} has no component {one.component}, which {one.source} is in")
             if one.arch not in (*row.arches, "all"):
                 raise Failure(f"suite {name} has no architecture {one.arch}, which {one.source} was built for")
+        for table, package in _PAIRS:
+            rely_on_packages(db, hub.blobs, package, [one.id for one in found[table.name]])
         log_audit(db, who, "suite.merge", name, {"from": other})
         enqueue_publish(db, name)
         return change_members(

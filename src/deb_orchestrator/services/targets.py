@@ -12,6 +12,7 @@ from deb_orchestrator.dispatch.statements import enqueue
 from deb_orchestrator.domain.jobs import NewJob, Requirement
 from deb_orchestrator.services import access, publish
 from deb_orchestrator.services.hub import Conflict, Hub, NotFound, Principal, log_audit
+from deb_orchestrator.services.keeping import hold_blobs
 from deb_orchestrator.services.suite_view import find_heirs, load_parents
 from deb_orchestrator.services.uploads import keep_blob
 from deb_orchestrator.store.clock import now
@@ -99,7 +100,10 @@ def make_requirement(wanted: model.Target, arch: str, *capabilities: str) -> Req
 def keep_policy(hub: Hub, plan: CheckPlan | CheckAsk | None) -> None:
     """Store the policy's text, which the orders to come name by hash. Before their transaction."""
     if plan is not None and plan.policy is not None:
-        keep_blob(hub, hub.blobs.put(plan.policy.encode()))
+        text = plan.policy.encode()
+        with hub.db.write() as db:
+            hold_blobs(db, [hub.blobs.name_of(text)])
+        keep_blob(hub, hub.blobs.put(text))
 
 
 def enqueue_publish(db: Connection, suite_name: str, *, force: bool = False) -> None:

@@ -8,13 +8,11 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from deb_orchestrator.services.hub import Hub, NotFound, Principal
+from deb_orchestrator.services.keeping import hold_blobs, rely_on
 from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.tables_domain import blob, hold
-from debcore.blobs import Blob
+from debcore.blobs import Blob, BlobStore
 from debcore.errors import Failure
-
-#: How long an upload is kept before something uses it (seconds).
-HOLD_S = 24 * 3600
 
 
 def take_hold(hub: Hub, who: Principal, sha256: str, size: int | None) -> bool:
@@ -22,14 +20,7 @@ def take_hold(hub: Hub, who: Principal, sha256: str, size: int | None) -> bool:
     _check_size(hub, size)
     hub.blobs.check_name(sha256)
     with hub.db.write() as db:
-        insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
-        until_at = now(db) + HOLD_S * 1000
-        values = {"sha256": sha256, "holder": holder_of(who), "until_at": until_at}
-        db.execute(
-            insert(hold).values(**values).on_conflict_do_update(
-                index_elements=[hold.c.sha256, hold.c.holder], set_={"until_at": until_at}
-            )
-        )  # fmt: skip
+        hold_blobs(db, [sha256], holder_of(who))
         known = find_blob(db, sha256)
     # What a store has lost, or has a part of, is to be sent again.
     return known is not None and hub.blobs.find(sha256) == known
@@ -44,19 +35,26 @@ def keep_blob(hub: Hub, kept: Blob, *, sent_by: Principal | None = None) -> None
     with hub.db.write() as db:
         insert = postgresql.insert if db.dialect.name == "postgresql" else sqlite.insert
         values = {"sha256": kept.sha256, "size": kept.size, "created_at": now(db)}
-        db.execute(insert(blob).values(**values).on_conflict_do_nothing())
+        new = insert(blob).values(**values)
+        # One that was collected is back.
+        db.execute(new.on_conflict_do_update(index_elements=[blob.c.sha256], set_={"gone_at": None}))
         if sent_by is not None:
             mine = (hold.c.sha256 == kept.sha256) & (hold.c.holder == holder_of(sent_by))
             db.execute(update(hold).where(mine).values(sent=True))
 
 
 def find_blob(db: Connection, sha256: str) -> Blob | None:
-    size = db.execute(select(blob.c.size).where(blob.c.sha256 == sha256)).scalar_one_or_none()
+    here = (blob.c.sha256 == sha256) & blob.c.gone_at.is_(None)
+    size = db.execute(select(blob.c.size).where(here)).scalar_one_or_none()
     return None if size is None else Blob(sha256, size)
 
 
-def check_blobs(db: Connection, wanted: Sequence[tuple[str, str, int]]) -> None:
-    """Each of *wanted* is (name, SHA-256, size). Errors: Failure for the first that is missing or has another size."""
+def check_blobs(db: Connection, blobs: BlobStore, wanted: Sequence[tuple[str, str, int]]) -> None:
+    """Each of *wanted* is (name, SHA-256, size). They are kept once the transaction, one that writes, has committed.
+
+    Errors: Failure for the first that is missing or has another size.
+    """
+    rely_on(db, blobs, (sha256 for _, sha256, _ in wanted))
     query = select(blob.c.sha256, blob.c.size).where(blob.c.sha256.in_({sha for _, sha, _ in wanted}))
     sizes = {row.sha256: row.size for row in db.execute(query)}
     for name, sha256, size in wanted:

@@ -19,7 +19,7 @@ from deb_orchestrator.dispatch.events import TOPIC as EVENTS
 from deb_orchestrator.dispatch.queue import find_heads
 from deb_orchestrator.dispatch.wake import ALL
 from deb_orchestrator.domain import jobs
-from deb_orchestrator.services import publish
+from deb_orchestrator.services import collect, publish
 from deb_orchestrator.services.asking import ask_of_archives, ask_what_was_left
 from deb_orchestrator.services.hub import Hub
 from deb_orchestrator.services.importing import admit_build, import_build
@@ -113,6 +113,9 @@ class Worker:
                 elif claimed.kind == "follow":
                     follow_suite(self._hub.db, self._hub.blobs, claimed.spec["suite"])
                     self._finish(claimed, jobs.Outcome.SUCCEEDED, "")
+                elif claimed.kind == collect.KIND:
+                    report = collect.collect(self._hub).model_dump(mode="json")
+                    self._finish(claimed, jobs.Outcome.SUCCEEDED, "", report)
                 elif claimed.kind == "resolve":
                     solve_suite(self._hub, self._solver, claimed.spec["suite"], claimed.spec["arch"])
                     self._finish(claimed, jobs.Outcome.SUCCEEDED, "")
@@ -156,9 +159,9 @@ class Worker:
             self._release(self._owed[0], "the database was away")
             del self._owed[0]
 
-    def _finish(self, claimed: jobs.Claimed, outcome: jobs.Outcome, reason: str) -> None:
+    def _finish(self, claimed: jobs.Claimed, outcome: jobs.Outcome, reason: str, report: object = None) -> None:
         hash_ = hashlib.sha256(f"{outcome.value}:{reason}".encode()).hexdigest()
-        result = {"outcome": outcome.value, "reason": reason}
+        result = {"outcome": outcome.value, "reason": reason, "report": report}
         try:
             with self._hub.db.write() as db:
                 statements.finish(
@@ -219,6 +222,7 @@ class Tender:
             if time.monotonic() - self._swept >= SWEEP_S:
                 self._swept = time.monotonic()
                 self._guarded(self._hub.blobs.sweep_incoming)
+                self._guarded(self._collect)
             self._wake.wait(REAP_S)
 
     def tend(self) -> None:
@@ -243,6 +247,10 @@ class Tender:
 
     def wake(self) -> None:
         self._wake.set()
+
+    def _collect(self) -> None:
+        with self._hub.db.write() as db:
+            collect.ask_in_time(db)
 
     def _find_work(self) -> list[tuple[str, int]]:
         unstarted = (

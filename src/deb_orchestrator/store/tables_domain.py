@@ -22,13 +22,15 @@ from sqlalchemy.schema import ExecutableDDLElement
 
 from deb_orchestrator.store.tables import BigId, at, metadata
 
-#: A file the hub has. The row comes after the bytes are synced; `artifact`, `source_file` and `hold` keep it alive.
+#: A file the hub has, or had until `gone_at`. The row comes after the bytes are synced. services/uses.py says what
+#: keeps it.
 blob = Table(
     "blob",
     metadata,
     Column("sha256", Text, primary_key=True),
     Column("size", BigInteger, nullable=False),  # bytes
     at("created_at"),
+    at("gone_at", nullable=True),
 )
 
 #: Taken before the bytes come, so that nothing is collected between upload and use.
@@ -188,7 +190,9 @@ build_check = Table(
     Column("principal", Text, nullable=False),
     Column("result", JSON(none_as_null=True), nullable=True),  # the accepted one
     at("created_at"),
+    Column("policy_sha256", Text, nullable=True),
     Index("ix_build_check_build_arch_id", "build_arch_id"),
+    Index("ix_build_check_policy_sha256", "policy_sha256"),
 )
 
 #: Of people and programs other than agents (whose tokens stand in `agent`). Only hashes are kept.

@@ -63,6 +63,7 @@ source_package = Table(
     Column("sha256", Text, nullable=False),  # of the .dsc
     Column("stanza", Text, nullable=False),
     UniqueConstraint("name", "version"),
+    Index("ix_source_package_sha256", "sha256"),
 )
 
 binary_package = Table(
@@ -82,6 +83,7 @@ binary_package = Table(
     Column("stanza", Text, nullable=False),
     UniqueConstraint("name", "version", "arch"),
     Index("ix_binary_package_source", "source", "source_version"),
+    Index("ix_binary_package_sha256", "sha256"),
 )
 
 
@@ -95,6 +97,7 @@ def _membership(kind: str) -> Table:
         Column("created_event", BigInteger, primary_key=True),
         Column("revoked_event", BigInteger, nullable=True),
         CheckConstraint("revoked_event > created_event", name="order"),
+        Index(f"ix_{name}_package_id", "package_id"),
         Index(
             f"ux_{name}_current",
             "suite",
@@ -136,6 +139,9 @@ publication = Table(
     CheckConstraint("state IN ('signing', 'live', 'superseded', 'refused')", name="state"),
     CheckConstraint("state <> 'live' OR inrelease_sha256 IS NOT NULL", name="signed"),
     Index("ix_publication_sign_job", "sign_job"),
+    Index("ix_publication_release_sha256", "release_sha256"),
+    Index("ix_publication_inrelease_sha256", "inrelease_sha256"),
+    Index("ix_publication_release_gpg_sha256", "release_gpg_sha256"),
     Index(
         "ux_publication_live",
         "suite",
@@ -156,6 +162,7 @@ publication_file = Table(
     Column("size", BigInteger, nullable=False),  # bytes
     Column("served", Boolean, nullable=False),
     Index("ix_publication_file_suite_sha256", "suite", "sha256"),
+    Index("ix_publication_file_sha256", "sha256"),
 )
 
 #: The keys of a suite, by which all of its snapshots are signed too. `asked → signing → retired`.
@@ -180,6 +187,7 @@ suite_snapshot = Table(
     Column("suite", Text, ForeignKey("suite.name"), primary_key=True),  # NAME@EVENT
     Column("base", Text, ForeignKey("suite.name"), nullable=False),
     Column("event", BigInteger, nullable=False),
+    at("created_at", nullable=True),  # null: before there was this column
     UniqueConstraint("base", "event"),
 )
 

@@ -15,7 +15,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deb_orchestrator.services import agents
 from deb_orchestrator.services.hub import Hub
 from deb_orchestrator.services.oidc import Provider
-from deb_orchestrator.web.api import admin, apt, blobs, doors, dput, hosts, jobs, ops, repos, suites, triggers, work
+from deb_orchestrator.web.api import (
+    admin,
+    apt,
+    blobs,
+    doors,
+    dput,
+    hosts,
+    jobs,
+    ops,
+    repos,
+    suites,
+    triggers,
+    upkeep,
+    work,
+)
 from deb_orchestrator.web.api.context import add_problem_handlers, problem
 from deb_orchestrator.web.api.idempotency import Idempotency
 from deb_orchestrator.web.api.line import Line
@@ -65,6 +79,7 @@ def make_app(hub: Hub, *, secure: bool = False, provider: Provider | None = None
         blobs.router,
         doors.router,
         triggers.router,
+        upkeep.router,
     ):
         app.include_router(router, prefix=PREFIX, responses=PROBLEMS)
     app.include_router(apt.router)
