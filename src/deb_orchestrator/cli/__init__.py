@@ -28,6 +28,8 @@ VERBS = {
     "repo": (f"{_HERE}.repo", "what suites publish"),
     "access": (f"{_HERE}.access", "who may change a suite, and who reads a private one"),
     "audit": (f"{_HERE}.audit", "who did what"),
+    "backup": (f"{_HERE}.backup", "database and artifacts to a directory, while the hub runs"),
+    "restore": (f"{_HERE}.restore", "a hub's state from a backup"),
     "pin": (f"{_HERE}.pin", "what is kept although no suite has it"),
     "gc": (f"{_HERE}.gc", "remove what nothing uses"),
     "retention": (f"{_HERE}.retention", "for how long what nothing uses is kept"),

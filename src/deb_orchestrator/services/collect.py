@@ -25,7 +25,7 @@ from deb_orchestrator.domain.retention import Rules
 from deb_orchestrator.services.hub import Hub, NotFound, Principal, log_audit
 from deb_orchestrator.services.keeping import spare
 from deb_orchestrator.services.publish_settings import HUB_POOL
-from deb_orchestrator.services.uses import find_uses, list_snapshots, load_retention, load_rules
+from deb_orchestrator.services.uses import PAUSED, find_uses, list_snapshots, load_retention, load_rules
 from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.engine import insert_new
 from deb_orchestrator.store.tables import job
@@ -57,6 +57,9 @@ def collect(hub: Hub, *, wait_s: float = WAIT_S, young_s: float = YOUNG_S) -> Co
         gone = select(blob.c.sha256).where(blob.c.gone_at.isnot(None))
         # Who has sent a blob may read it for as long as it is there: services/sight.py.
         db.execute(delete(hold).where(hold.c.until_at < now(db), ~hold.c.sent | hold.c.sha256.in_(gone)))
+    if is_paused(hub):
+        nothing = Sum(files=0, size=0)
+        return Collected(removed=nothing, marked=nothing, snapshots=snapshots)
     removed = _remove_all(hub, wait_s)
     marked = Counter[str]()
     with hub.db.read() as db:
@@ -126,6 +129,8 @@ def _remove_all(hub: Hub, wait_s: float) -> Counter[str]:
     with hub.db.read() as db:
         border = now(db) - round(wait_s * 1000)
     while more:
+        if is_paused(hub):
+            break
         with hub.db.write() as db:
             query = select(doomed).where(doomed.c.marked_at <= border).order_by(doomed.c.sha256).limit(REMOVED)
             rows = db.execute(query.with_for_update(skip_locked=True)).all()
@@ -192,9 +197,25 @@ def set_retention(hub: Hub, who: Principal, wanted: Retention) -> Retention:
     values = wanted.model_dump(mode="json")
     with hub.db.write() as db:
         log_audit(db, who, "retention.set", "", values)
-        db.execute(delete(retention))
+        db.execute(delete(retention).where(retention.c.name != PAUSED))
         db.execute(retention.insert(), [{"name": name, "value": value} for name, value in sorted(values.items())])
         return load_retention(db)
+
+
+def pause(db: Connection, seconds: float) -> None:
+    """Nothing is removed for so long, or until `resume`, once removals at hand have ended."""
+    resume(db)
+    db.execute(retention.insert().values(name=PAUSED, value=now(db) + round(seconds * 1000)))
+
+
+def resume(db: Connection) -> None:
+    db.execute(delete(retention).where(retention.c.name == PAUSED))
+
+
+def is_paused(hub: Hub) -> bool:
+    with hub.db.read() as db:
+        until = db.execute(select(retention.c.value).where(retention.c.name == PAUSED)).scalar()
+        return until is not None and int(until) > now(db)
 
 
 def ask_collection(hub: Hub, who: Principal) -> CollectJob:

@@ -43,11 +43,13 @@ from debcore.hub.checks import CheckPlan
 from debcore.hub.upkeep import Retention
 
 Names = Sequence[str]
+#: A row of `retention` that is no choice of the admin's: until when the collector rests (milliseconds).
+PAUSED = "paused_until"
 _OPEN = [state.value for state in OPEN]
 
 
 def load_retention(db: Connection) -> Retention:
-    rows = db.execute(select(retention)).all()
+    rows = db.execute(select(retention).where(retention.c.name != PAUSED)).all()
     return Retention.model_validate({row.name: row.value for row in rows})
 
 
