@@ -97,6 +97,7 @@ def test_what_was_backed_up_is_there_again(farm: Farm, elsewhere: str | Path, tm
         collect.collect(again.hub, young_s=0)
 
 
+@pytest.mark.parametrize("farm", ["sqlite"], indirect=True)
 def test_a_second_backup_replaces_the_first(farm: Farm, tmp_path: Path) -> None:
     build(farm, "hello")
     place = tmp_path / "backup"
@@ -122,6 +123,7 @@ def test_only_named(farm: Farm, elsewhere: str | Path, tmp_path: Path) -> None:
     restore_backup(place, elsewhere, farm.hub.blobs)
 
 
+@pytest.mark.parametrize("farm", ["sqlite"], indirect=True)
 def test_what_cannot_be_backed_up_or_restored(farm: Farm, elsewhere: str | Path, tmp_path: Path) -> None:
     build(farm, "hello")
     with pytest.raises(ConfigError, match="there is no backup"):
@@ -153,6 +155,7 @@ def test_what_cannot_be_backed_up_or_restored(farm: Farm, elsewhere: str | Path,
     assert not (tmp_path / "other" / MANIFEST).exists()
 
 
+@pytest.mark.parametrize("farm", ["sqlite"], indirect=True)
 def test_the_collector_rests_meanwhile(farm: Farm) -> None:
     name = farm.put(b"garbage")
     collect.collect(farm.hub, young_s=0)

@@ -92,14 +92,15 @@ def _run_histories(make: Make, place: Path, examples: int) -> None:
             getattr(keeper, str(name))(*arguments)
         keeper.collect()
         _end_all(keeper)
-        left = {found.sha256 for found, _ in keeper.farm.hub.blobs.walk()}
-        assert left == keeper.published()
+        left, live = {found.sha256 for found, _ in keeper.farm.hub.blobs.walk()}, keeper.published()
+        plan = collect.plan_collection(keeper.farm.hub, young_s=0)
+        assert left == live, (steps, [one for one in plan.listed if one.sha256 not in live])
 
     run()
 
 
 def test_random_histories_lose_nothing_and_leave_nothing(make: Make, tmp_path: Path) -> None:
-    _run_histories(make, tmp_path, 3)
+    _run_histories(make, tmp_path, 2)
 
 
 @pytest.mark.slow
@@ -120,11 +121,15 @@ def _end_all(keeper: Keeper) -> None:
         farm.finish(claimed, "cancelled")
     collect.set_retention(farm.hub, ADMIN, Retention(snapshots=10))
     keeper.snapshots.clear()
+    for _ in range(20):  # with hubs alive, so that the leases of lost attempts run out
+        keeper.clock.advance(5)
+        farm.tender.tend()
     keeper.wait(1000)
     # One drops snapshots and marks, the next removes.
     keeper.collect(3)
 
 
+@pytest.mark.parametrize("make", ["sqlite"], indirect=True)
 def test_a_plan_says_why(keeper: Keeper) -> None:
     keeper.build("hello", "ok")
     keeper.build("hello", "ok")
@@ -151,6 +156,7 @@ def test_a_plan_says_why(keeper: Keeper) -> None:
     assert before <= {found.sha256 for found, _ in keeper.farm.hub.blobs.walk()}, "a plan changes nothing"
 
 
+@pytest.mark.parametrize("make", ["sqlite"], indirect=True)
 def test_what_was_collected_says_so_and_may_come_again(keeper: Keeper) -> None:
     farm = keeper.farm
     keeper.build("tar", "scratch")
@@ -261,6 +267,7 @@ def test_a_user_that_was_first(keeper: Keeper) -> None:
     assert farm.hub.blobs.has(name)
 
 
+@pytest.mark.parametrize("make", ["sqlite"], indirect=True)
 def test_pins(keeper: Keeper) -> None:
     farm, someone = keeper.farm, Principal(name="someone", scope="client")
     keeper.build("hello", "ok")
@@ -287,6 +294,7 @@ def test_pins(keeper: Keeper) -> None:
         pins.remove_pin(farm.hub, ADMIN, "image")
 
 
+@pytest.mark.parametrize("make", ["sqlite"], indirect=True)
 def test_the_hub_collects_by_itself_once_in_six_hours(keeper: Keeper) -> None:
     farm = keeper.farm
 

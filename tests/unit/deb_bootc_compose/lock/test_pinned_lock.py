@@ -1,0 +1,75 @@
+"""A compose has its hub keep what the lock names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+
+import pytest
+
+from deb_bootc_compose.lock import Lock, LockedPackage, LockedVariant
+from deb_bootc_compose.tasks import lock as task_lock
+from debcore.http import HttpFailure
+from debcore.hub.upkeep import PinAsk
+
+
+def package(name: str, digit: str) -> LockedPackage:
+    return LockedPackage(name=name, version="1", arch="amd64", sha256=digit * 64)
+
+
+class Client:
+    """Stands for UpkeepClient."""
+
+    asked: list[tuple[str, PinAsk]]
+    code = 0
+
+    def __init__(self, url: str, token: str | None, *, ca: Path | None) -> None:
+        self.asked = []
+        Client.last = self
+
+    last: Client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def put_pin(self, name: str, ask: PinAsk) -> Any:
+        if self.code:
+            raise HttpFailure(self.code, "no")
+        self.asked.append((name, ask))
+        return SimpleNamespace(name=name, files=len(ask.files))
+
+
+def run(monkeypatch: pytest.MonkeyPatch, hub: tuple[LockedPackage, ...], code: int = 0) -> list[str]:
+    """What it says."""
+    said: list[str] = []
+    monkeypatch.setattr(task_lock, "UpkeepClient", Client)
+    monkeypatch.setattr(Client, "code", code)
+    variant = LockedVariant(asked=(), base=(package("base", "b"),), archive=(), hub=hub)
+    lock = Lock(
+        suite="trixie", timestamp=1, version="1", releases={}, variants={"a.amd64": variant, "b.amd64": variant}
+    )
+    task = SimpleNamespace(
+        compose=SimpleNamespace(path=Path("/x/Debian_13-20261127.n.0")), say=said.append,
+        context={"hub": {"url": "http://127.0.0.1:1", "token_file": None, "ca": None}},
+    )  # fmt: skip
+    task_lock._pin(task, lock)  # type: ignore[arg-type]  # all of a Task that it uses
+    return said
+
+
+def test_the_packages_of_the_hub_are_pinned_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = run(monkeypatch, (package("hello", "1"), package("tar", "2")))
+    [(name, ask)] = Client.last.asked
+    assert name == "compose-debian-13-20261127.n.0"
+    assert [(file.sha256[0], file.label) for file in ask.files] == [("1", "hello 1 amd64"), ("2", "tar 1 amd64")]
+    assert said == ["the hub keeps 2 packages as pin compose-debian-13-20261127.n.0"]
+
+
+def test_nothing_of_the_hub_or_an_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(monkeypatch, ()) == []
+    assert run(monkeypatch, (package("hello", "1"),), code=404) == ["the hub is too old to pin what the lock names"]
+    with pytest.raises(HttpFailure):
+        run(monkeypatch, (package("hello", "1"),), code=422)
