@@ -40,10 +40,10 @@ def postgres_url(postgres: Server) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """A new farm on a new database, as often as it is called."""
-    with ExitStack() as stack:
-        stack.enter_context(reading_here())
+    with reading_here(), ExitStack() as stack:
 
         def new(place: Path) -> Keeper:
+            stack.pop_all().close()  # the farm before, and its connections
             place.mkdir()
             clock = ManualClock()
             url = f"sqlite:///{place}/hub.db"
