@@ -37,6 +37,7 @@ DETAILS: dict[str, tuple[str, ...]] = {
     "checks.requested": (),
     "environment.ready": ("lock_sha256",),
     "farm.maintenance": ("reason", "by"),
+    "hub.restored": ("backup", "from", "suites"),
     "packages.failed": ("state", "failures"),
     "packages.needed": ("target", "suite", "arches", "packages"),
     "packages.ready": ("suite", "generation", "suite_event", "packages"),
