@@ -48,9 +48,10 @@ def put_pin(hub: Hub, who: Principal, name: str, ask: PinAsk) -> Pin:
     return found.model_copy(update={"unknown": len(labels) - len(known)})
 
 
-def list_pins(hub: Hub) -> list[Pin]:
+def list_pins(hub: Hub, who: Principal) -> list[Pin]:
+    """All of them to those who see every suite, their own to others: names and notes tell what others have."""
     with hub.db.read() as db:
-        return _load(db, sa.true())
+        return _load(db, sa.true() if load_sight(db, who).whole else pin.c.principal == who.name)
 
 
 def remove_pin(hub: Hub, who: Principal, name: str) -> None:

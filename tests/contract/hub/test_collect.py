@@ -275,7 +275,7 @@ def test_pins(keeper: Keeper) -> None:
     ask = PinAsk(files=(PinFile(sha256=name, label="x"), PinFile(sha256="0" * 64)), packages=("hello=1.1",), note="n")
     made = pins.put_pin(farm.hub, someone, "image", ask)
     assert (made.files, made.unknown, made.by) == (2, 1, "someone")
-    assert [one.name for one in pins.list_pins(farm.hub)] == ["image"]
+    assert [one.name for one in pins.list_pins(farm.hub, ADMIN)] == ["image"]
     with pytest.raises(Denied, match="someone's"):
         pins.put_pin(farm.hub, Principal(name="other", scope="client"), "image", ask)
     for wrong, words in (

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from deb_orchestrator.services import people, queries, repos, roles, snapshots, suites, targets, triggers
+from deb_orchestrator.services import people, pins, queries, repos, roles, snapshots, suites, targets, triggers
 from deb_orchestrator.services.hub import Principal
 from deb_orchestrator.services.requests import need_packages
 from deb_orchestrator.store.clock import now
@@ -30,6 +30,7 @@ from debcore.hub.doors import TriggerAsk
 from debcore.hub.model import PREFIX, PackagesNeeded, Target, TokenAsk
 from debcore.hub.repos import SnapshotAsk, SuiteSettings
 from debcore.hub.suites import SuiteAsk
+from debcore.hub.upkeep import PinAsk
 from tests.unit.orchestrator.services.farm import ADMIN, SUITE, Farm, make_changes, make_deb, only
 
 OPEN = "open-suite"
@@ -54,9 +55,13 @@ ROUTES: dict[str, tuple[str, str]] = {
     "/events/cloudevents": ("", LIST),
     "/events/stream": ("", NOTHING),  # endless: test_the_stream_is_the_list
     "/farm": ("", NOTHING),
+    "/gc": ("", ADMINS),
+    "/gc/{job}": ("job=1", ADMINS),
     "/health": ("", NOTHING),
+    "/pins": ("", LIST),
     "/requests": ("", LIST),
     "/requests/{id_}": ("id_={request}", THING),
+    "/retention": ("", NOTHING),
     "/schemas/events": ("", NOTHING),
     "/schemas/events/{type_}": ("type_=suite.made", NOTHING),
     "/suites": ("", LIST),
@@ -182,6 +187,7 @@ def fill(farm: Farm) -> dict[str, str]:
     (deb_sha256,) = (one.sha256 for one in files_made if one.kind == "deb")
     triggers.add_trigger(hub, ADMIN, TriggerAsk(name="sly-trigger", url="https://example.org/sesame", target=SUITE))
     snapshots.make_snapshot(hub, ADMIN, SUITE, SnapshotAsk(), base_url="http://127.0.0.1")
+    pins.put_pin(hub, ADMIN, "sly-pin", PinAsk(packages=("sesame",), suite=SUITE))
     suites.make_suite(hub, ADMIN, "other", SuiteAsk(arches=("amd64",)))
     made = targets.ensure_target(hub, ADMIN, Target(
         name="sly-target", preset="debian-trixie", suite="other", build_suite=SUITE, arches=("amd64",)
