@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +41,20 @@ def nothing_stays_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     left = mount_points() - before
     assert not left, f"left mounted: {sorted(left)}"
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A program under test sets up the log of its process, which here is that of all tests after it."""
+    root = logging.getLogger()
+    level = root.level
+    handlers = [one for one in root.handlers if "_pytest" not in type(one).__module__]
+    yield
+    root.setLevel(level)
+    for one in [one for one in root.handlers if "_pytest" not in type(one).__module__]:
+        root.removeHandler(one)
+    for one in handlers:
+        root.addHandler(one)
 
 
 def mount_points() -> set[str]:

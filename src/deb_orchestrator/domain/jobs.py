@@ -188,7 +188,8 @@ class Claimed:
     request_id: str | None = None
     build_id: int | None = None
     arch: str | None = None
-    waited_s: float | None = None  #: since it was queued; None where a claim is answered again
+    #: Seconds since it was queued; None where a claim is answered again, which is the same claim all the same.
+    waited_s: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
