@@ -92,6 +92,7 @@ def test_the_dark_look_is_dark(site: Site, open_as: Open) -> None:
 
 def test_the_keyboard_reaches_the_content_the_search_and_every_place(site: Site, open_as: Open) -> None:
     page = open_as(site.session(ADMIN)).go("/")
+    page.emulate_media(reduced_motion="reduce")  # else the link slides in, and is measured on its way
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     assert page.locator(".skip").bounding_box()["y"] >= 0, "it shows itself"  # type: ignore[index]
