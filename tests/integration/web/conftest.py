@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
-from deb_orchestrator.services import importing, sealed, sources
-from debcore.blobs import BlobStore
-from debcore.errors import Failure
+from deb_orchestrator.services import importing, sources
 from tests.conftest import need_program
 from tests.integration.web.browsing import WIDE, Look, Opened, open_context
 from tests.integration.web.world import Site, open_site
+from tests.unit.orchestrator.services.farm import open_here
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Files are opened in this process, as in the unit tests: that the sealed one works is proven elsewhere."""
-
-    def open_here(blobs: BlobStore, files: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-        answers = []
-        for kind, sha256 in files:
-            with blobs.open(sha256) as file:
-                answer = sealed.answer(kind, file)
-            if "error" in answer:
-                raise Failure(str(answer["error"]))
-            answers.append(dict(answer["fields"]))
-        return answers
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "open_files", open_here)

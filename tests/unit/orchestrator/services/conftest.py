@@ -5,19 +5,17 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from deb_orchestrator.services import importing, sealed, sources
+from deb_orchestrator.services import importing, sources
 from deb_orchestrator.store.engine import Database, open_database
 from deb_orchestrator.store.migrate import migrate
-from debcore.blobs import BlobStore
-from debcore.errors import Failure
-from tests.unit.orchestrator.services.farm import Farm
+from tests.unit.orchestrator.services.farm import Farm, open_here
 
 
 @dataclass(frozen=True)
@@ -55,16 +53,6 @@ def ground() -> Iterator[Ground]:
 @pytest.fixture
 def farm(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Farm:
     """Files are opened in this process (test_sealed.py opens them in the sealed one)."""
-
-    def open_here(blobs: BlobStore, files: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
-        answers = []
-        for kind, sha256 in files:
-            with blobs.open(sha256) as file:
-                answer = sealed.answer(kind, file)
-            if "error" in answer:
-                raise Failure(str(answer["error"]))
-            answers.append(dict(answer["fields"]))
-        return answers
 
     monkeypatch.setattr(sources, "open_files", open_here)
     monkeypatch.setattr(importing, "open_files", open_here)
