@@ -35,6 +35,7 @@ from deb_bootc_compose.runner import Runner
 from deb_bootc_compose.snapshot import digest_directory, keep_file
 from debcore.errors import ConfigError, Failure, Interrupted
 from debcore.path import write_file
+from debroot.sources import CHECK_VALID_UNTIL
 from debroot.store import Store
 
 log = logging.getLogger(__name__)
@@ -216,7 +217,8 @@ def run_compose(
         if watch is not None:
             watch.begin(nodes, past=load_past(directory.path.parent, own=directory.path), jobs=jobs)
         journal.append("compose.resumed" if journal.entries else "compose.started", id=directory.id, pid=os.getpid())
-        runner = stack.enter_context(Runner(directory.work, directory.logs, command=_command, progress=say))
+        still = {} if started.manifest.compose.check_valid_until else {CHECK_VALID_UNTIL: "no"}
+        runner = stack.enter_context(Runner(directory.work, directory.logs, command=_command, progress=say, env=still))
         hub = _Hub(stack, started.options)
         earlier = Earlier(directory)
         graph = Graph(

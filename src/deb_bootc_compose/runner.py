@@ -60,15 +60,25 @@ class _Child:
 
 
 class Runner:
-    """*command* gives the argv for a task's directory; *progress* is told (task, text)."""
+    """*command* gives the argv for a task's directory; *progress* is told (task, text).
+
+    *env*: added to the environment of every task.
+    """
 
     def __init__(
-        self, work: Path, logs: Path, *, command: Callable[[Path], Sequence[str | Path]], progress: Progress
+        self,
+        work: Path,
+        logs: Path,
+        *,
+        command: Callable[[Path], Sequence[str | Path]],
+        progress: Progress,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         self.work = work
         self.logs = logs
         self.command = command
         self.progress = progress
+        self.env = dict(env or {})
         self._children: dict[str, _Child] = {}
         self._selector = selectors.DefaultSelector()
         # The write end stays with us alone: when we die, however, every task reads the end of file.
@@ -83,7 +93,7 @@ class Runner:
         with log_path.open("ab") as log_file:
             process = spawn(
                 self.command(directory), stdout=PIPE, stderr=log_file, new_session=True,
-                pass_fds=(self._life_read,), extra_env={"DEBOOTC_LIFETIME_FD": str(self._life_read)},
+                pass_fds=(self._life_read,), extra_env={**self.env, "DEBOOTC_LIFETIME_FD": str(self._life_read)},
             )  # fmt: skip
         child = _Child(name, process, directory, log_path)
         self._children[name] = child

@@ -10,7 +10,7 @@ from typing import Any
 from debcore.errors import ConfigError, Failure
 from debcore.hub.model import Suite
 from debcore.job import AptSource
-from debroot.sources import find_host_sources
+from debroot.sources import checks_valid_until, find_host_sources
 
 
 def archive_sources(params: Mapping[str, Any]) -> tuple[AptSource, ...]:
@@ -47,6 +47,7 @@ def _source(source: Mapping[str, Any]) -> AptSource:
     return AptSource(
         uris=tuple(source["uris"]), suites=tuple(source["suites"]), components=tuple(source["components"]),
         signed_by=key, trusted=source["trusted"], pin=source["pin"],
+        check_valid_until=checks_valid_until(),
     )  # fmt: skip
 
 

@@ -24,6 +24,9 @@ ROLLING = frozenset({"sid", "unstable", "experimental", "rc-buggy"})
 #: Where Debian's own keyring lies: trixie and newer, then older releases.
 KEYRINGS = ("usr/share/keyrings/debian-archive-keyring.pgp", "usr/share/keyrings/debian-archive-keyring.gpg")
 
+#: The environment variable that lets the host's mirror stand still; tools roots come from it too.
+CHECK_VALID_UNTIL = "DEBOOTC_CHECK_VALID_UNTIL"
+
 ARMOUR = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
@@ -44,6 +47,7 @@ def find_host_sources(
 
     *security* and *updates* add the suite's pockets where the suite has them (sid and experimental have none);
     *source* adds deb-src. DEBOOTC_MIRROR and DEBOOTC_SECURITY_MIRROR (URIs) override what the host says.
+    With DEBOOTC_CHECK_VALID_UNTIL=no their indexes may have expired: for a mirror that stands still.
     *root*: whose /etc/apt and /var/lib/apt are read. Errors: Failure with a hint if there is no such source or key.
     """
     configured = load_host_sources(root)
@@ -202,7 +206,16 @@ def _make_source(
         components=("main",),
         types=types,
         signed_by=find_key(archive, root),
+        check_valid_until=checks_valid_until(),
     )
+
+
+def checks_valid_until() -> bool:
+    """What DEBOOTC_CHECK_VALID_UNTIL says. Errors: Failure if it is neither `yes` nor `no`."""
+    said = os.environ.get(CHECK_VALID_UNTIL, "").strip() or "yes"
+    if said not in ("yes", "no"):
+        raise Failure(f"{CHECK_VALID_UNTIL} is {said!r}", hint="it is `yes` (indexes may not have expired) or `no`")
+    return said == "yes"
 
 
 def find_key(archive: HostSource, root: Path = Path("/")) -> str:

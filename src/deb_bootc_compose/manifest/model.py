@@ -293,6 +293,7 @@ class Compose(Strict):
     variables: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")], str] = {}
     security: Literal["host", "none"] = "host"  #: none: compose without the security suite
     updates: bool = True  #: SUITE-updates of the host's mirror
+    check_valid_until: bool = True  #: false for archives that stand still (the host's mirror, all `sources`)
     sources: tuple[Source, ...] = ()  #: none: the host's Debian mirror
     hub: HubTarget = HubTarget()
     builds: tuple[Build, ...] = ()

@@ -177,3 +177,18 @@ def test_only_files_that_apt_reads(tmp_path: Path) -> None:
 def test_armour_has_the_checksum_of_the_standard() -> None:
     assert armour(b"").splitlines()[-2] == "=twTO"  # the initial value of RFC 9580, 6.1.1
     assert armour(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\nx") == "-----BEGIN PGP PUBLIC KEY BLOCK-----\nx\n"
+
+
+def test_a_mirror_that_stands_still_is_believed_only_if_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEBOOTC_MIRROR", "http://mirror.test/debian")
+    (tmp_path / "usr/share/keyrings").mkdir(parents=True)
+    (tmp_path / "usr/share/keyrings/debian-archive-keyring.pgp").write_bytes(b"\x99key")
+    for said, checked in (("", True), ("yes", True), ("no", False)):
+        monkeypatch.setenv("DEBOOTC_CHECK_VALID_UNTIL", said)
+        (source,) = find_host_sources("sid", root=tmp_path)
+        assert source.check_valid_until is checked
+    monkeypatch.setenv("DEBOOTC_CHECK_VALID_UNTIL", "never")
+    with pytest.raises(Failure, match="DEBOOTC_CHECK_VALID_UNTIL is 'never'"):
+        find_host_sources("sid", root=tmp_path)
