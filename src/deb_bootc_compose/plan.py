@@ -180,7 +180,7 @@ def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str
         yield _node("image", name, needs=(f"commit.{name}", "lock", tree), params=params)
         if "boot" in wanted:
             yield _node(
-                "boot", name, needs=(f"image.{name}", f"commit.{name}"),
+                "boot", name, needs=(f"image.{name}", f"commit.{name}", tree),
                 params={"key": name, "arch": spec.arch},
             )  # fmt: skip
         if "fallback" in wanted:

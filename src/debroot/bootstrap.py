@@ -18,6 +18,7 @@ from debcore.job import AptSource
 from debcore.path import write_file
 from debroot.install import bootstrap_into
 from debroot.resolve import Resolution, fetch, resolve, resolve_with_host
+from debroot.sandbox import Bind, Sandbox, run_in
 from debroot.sources import find_host_sources
 from debroot.store import Layer, Package, Store, layer_id
 
@@ -123,6 +124,34 @@ def tools_root(store: Store, *, suite: str = CORE_SUITE, packages: Sequence[str]
     layer = open_root(store, sources=sources, suite=suite, arch=host_arch(), variant="apt", packages=packages)
     _remember_tools(store, name, layer)
     return layer
+
+
+def foreign_files(store: Store, below: Layer, *, suite: str, arch: str, packages: Sequence[str]) -> Layer:
+    """*below* with the files of *packages* of another architecture unpacked over it: data for its programs to read.
+
+    Nothing is installed or run: of what apt names only the packages asked for are taken. Looked up anew once a week.
+    Errors: DepsUnmet, Failure.
+    """
+    name = _tools_name(f"{suite}-{arch}-{below.id[:12]}", packages)
+    if (found := _find_tools(store, name)) is not None:
+        return found
+    resolution = resolve(store, sources=find_host_sources(suite), arch=arch, install=packages, max_age=TOOLS_AGE)
+    chosen = tuple(package for package in resolution.packages if package.name in packages)
+    fetch(store, chosen)
+    key = layer_id({"unpacked": RECIPE, "arch": arch, "below": below.id}, chosen)
+    with store.making(f"layer-{key}"):
+        if (found := store.find(key)) is None:
+            with store.workplace("root") as place:
+                binds = [Bind(source=place / "root", target="/run/out", readonly=False)]
+                binds += [Bind(source=store.pool_path(p.sha256), target=f"/run/debs/{p.sha256}") for p in chosen]
+                script = 'umask 022; for deb in /run/debs/*; do dpkg-deb -x "$deb" /run/out || exit 1; done'
+                box = Sandbox(lowers=core_tools(store).lowers(), binds=tuple(binds))
+                run_in(box, ["sh", "-c", script], idmap=store.idmap, capture=True)
+                merged = tuple(sorted({*below.packages, *chosen}, key=lambda package: package.key))
+                layer = Layer(key, place, (*below.parents, below), merged, below.arch, suite)
+                found = store.commit_layer(place, layer)
+    _remember_tools(store, name, found)
+    return found
 
 
 def core_tools(store: Store) -> Layer:

@@ -43,6 +43,7 @@ def open_console(
     memory: int = 2048,
     cpus: int = 2,
     tty: bool = True,
+    arch: str = "amd64",
 ) -> int:
     """Boot *image* on this terminal until the guest powers off or Ctrl-A x; returns QEMU's exit status.
 
@@ -50,7 +51,7 @@ def open_console(
     line is read from /dev/null and printed to standard output. The image is never written to.
     """
     with ExitStack() as stack:
-        parts = stack.enter_context(open_parts(store, image, secure_boot=secure_boot, network=True, tty=tty))
+        parts = stack.enter_context(open_parts(store, image, secure_boot=secure_boot, network=True, tty=tty, arch=arch))
         # The shell prints key and public key together: they never touch a disk but the caller's private directory.
         made = run_in(
             parts.sandbox,
@@ -63,8 +64,8 @@ def open_console(
         key.write_bytes(private)
         console = Console(port or find_free_port(), key)
         machine = Machine(
-            disk=DISK, disk_format=parts.disk_format, firmware_vars=VARS, interactive=tty, ssh_port=console.port,
-            restrict_network=False, secure_boot=secure_boot, memory=memory, cpus=cpus,
+            disk=DISK, disk_format=parts.disk_format, arch=arch, firmware_vars=VARS, interactive=tty,
+            ssh_port=console.port, restrict_network=False, secure_boot=secure_boot, memory=memory, cpus=cpus,
             credentials=console_credentials(public.decode()),
         )  # fmt: skip
         ready(console)

@@ -2,6 +2,7 @@
 
 Credentials reach the guest as SMBIOS strings (type 11), which Debian's kernels show without a module; nothing is
 written into the image. Source: systemd.system-credentials(7), smbios-type-11(7), qemu-system-x86_64(1).
+arm64 has the generic `virt` machine of qemu-system-aarch64 with AAVMF, whose console is the PL011 ttyAMA0.
 """
 
 from __future__ import annotations
@@ -12,14 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from debcore.errors import ConfigError
+
 #: Packages of the tools root that runs QEMU. Bookworm's QEMU 7.2 corrupts multi-threaded emulation: use trixie's.
 QEMU_PACKAGES = ("qemu-system-x86", "ovmf", "openssh-client", "busybox")
+#: By Debian architecture of the machine.
+MACHINES = {"amd64": QEMU_PACKAGES, "arm64": ("qemu-system-arm", "qemu-efi-aarch64", "openssh-client", "busybox")}
 QEMU_SUITE = "trixie"
 
 #: The port that the guest's report is written to: /dev/virtio-ports/NAME in the guest.
 REPORT_PORT = "debootc.report"
 
 OVMF = "/usr/share/OVMF"
+AAVMF = "/usr/share/AAVMF"
+
+DiskFormat = Literal["raw", "qcow2", "vmdk", "vpc"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +35,8 @@ class Machine:
     """A throw-away computer. Paths are as QEMU sees them. What the guest writes goes to TMPDIR and ends with QEMU."""
 
     disk: str  #: the image, only read
-    disk_format: Literal["raw", "qcow2"] = "raw"
+    disk_format: DiskFormat = "raw"
+    arch: str = "amd64"  #: Debian's name, one of MACHINES
     firmware_vars: str  #: a copy, written to
     report: bool = False  #: the guest's report goes to standard error, and QEMU's own complaints to standard output
     interactive: bool = False  #: the serial line is the terminal, with QEMU's monitor behind Ctrl-A c
@@ -41,30 +50,32 @@ class Machine:
     credentials: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def firmware(secure_boot: bool) -> tuple[str, str]:
-    """OVMF's code and the template of its variables; with Microsoft's keys enrolled for Secure Boot."""
+def firmware(secure_boot: bool, arch: str = "amd64") -> tuple[str, str]:
+    """The UEFI's code and the template of its variables; with Microsoft's keys enrolled for Secure Boot."""
+    if arch == "arm64":
+        name = "ms" if secure_boot else "no-secboot"
+        return f"{AAVMF}/AAVMF_CODE.{name}.fd", f"{AAVMF}/AAVMF_VARS{'.ms' if secure_boot else ''}.fd"
     suffix = ".ms" if secure_boot else ""
     return f"{OVMF}/OVMF_CODE_4M{suffix}.fd", f"{OVMF}/OVMF_VARS_4M{suffix}.fd"
 
 
 def qemu_argv(machine: Machine) -> list[str]:
     """The command. Always emulation: nested KVM is there and broken on too many hosts to be the default."""
-    code, _ = firmware(machine.secure_boot)
+    code, _ = firmware(machine.secure_boot, machine.arch)
     netdev = "user,id=net0" + (",restrict=on" if machine.restrict_network and machine.www is None else "")
     if machine.ssh_port is not None:
         netdev += f",hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"
     argv = [
-        "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none",
+        *board(machine), "-nodefaults", "-no-user-config", "-display", "none",
         *(() if machine.reboots else ("-no-reboot",)),
-        "-machine", f"q35,smm={'on' if machine.secure_boot else 'off'}",
-        "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(machine.cpus), "-m", str(machine.memory),
+        "-accel", "tcg,thread=multi", "-smp", str(machine.cpus), "-m", str(machine.memory),
         "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
         "-drive", f"if=pflash,unit=1,format=raw,file={machine.firmware_vars}",
         "-drive", f"if=virtio,format={machine.disk_format},file={machine.disk},snapshot=on",
         "-netdev", netdev, "-device", "virtio-net-pci,netdev=net0",
         "-device", "virtio-rng-pci",
     ]  # fmt: skip
-    if machine.secure_boot:
+    if machine.secure_boot and machine.arch == "amd64":
         argv += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
     if machine.interactive:
         argv += ["-serial", "mon:stdio"]
@@ -85,6 +96,26 @@ def qemu_argv(machine: Machine) -> list[str]:
         encoded = base64.b64encode(value).decode()
         argv += ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={encoded}"]
     return argv
+
+
+def board(machine: Machine) -> list[str]:
+    """QEMU's program with board and processor. Errors: ConfigError for an architecture without a machine."""
+    if machine.arch == "amd64":
+        smm = "on" if machine.secure_boot else "off"
+        return ["qemu-system-x86_64", "-machine", f"q35,smm={smm}", "-cpu", "max"]
+    check_machine(machine.arch)
+    # Pointer authentication as the architecture specifies it costs an emulator more than all the rest.
+    return ["qemu-system-aarch64", "-machine", "virt", "-cpu", "max,pauth-impdef=on"]
+
+
+def check_machine(arch: str) -> None:
+    """Errors: ConfigError if there is no machine of *arch* to boot images in."""
+    if arch not in MACHINES:
+        raise ConfigError(
+            "tests",
+            f"no image of {arch} can be booted here",
+            hint=f"machines: {', '.join(MACHINES)}; leave it out with --skip boot",
+        )
 
 
 def report_credentials(

@@ -21,6 +21,7 @@ class Mount(BaseModel):
     target: str
     fstype: str
     options: tuple[str, ...]
+    source: str = ""  #: `composefs` where the root is one
     writable: bool  #: for root: not read-only and not immutable
 
 
@@ -72,6 +73,12 @@ class BootReport(BaseModel):
     @property
     def ok(self) -> bool:
         return not self.problems
+
+    @property
+    def composefs(self) -> bool:
+        """Whether the root is a composefs."""
+        root = self.mount("/")
+        return root is not None and root.source == "composefs"
 
     def mount(self, target: str) -> Mount | None:
         return next((m for m in self.mounts if m.target == target), None)
@@ -196,10 +203,10 @@ def judge(report: BootReport, *, commit: str | None = None) -> BootReport:
 
 
 def _mount(target: str, answers: dict[str, Answer]) -> Mount:
-    words = answers[f"mount:{target}"].text.split(maxsplit=1)
-    fstype, options = (words[0], words[1]) if len(words) == 2 else ("", "")
+    fstype, options, source = [*answers[f"mount:{target}"].text.split(maxsplit=2), "", "", ""][:3]
     writable = answers.get(f"writable:{target}", Answer(1, "")).status == 0
-    return Mount(target=target, fstype=fstype, options=tuple(options.split(",")) if options else (), writable=writable)
+    told = tuple(options.split(",")) if options else ()
+    return Mount(target=target, fstype=fstype, options=told, source=source.strip(), writable=writable)
 
 
 def _version(answer: Answer) -> str | None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from deb_bootc_compose.boot.qemu import (
-    QEMU_PACKAGES,
+    MACHINES,
     QEMU_SUITE,
+    DiskFormat,
     Machine,
+    check_machine,
     firmware,
     qemu_argv,
     report_credentials,
@@ -41,9 +42,10 @@ VARS = f"{MACHINE}/vars.fd"
 CONTROL = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>cM78])|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def qemu_tools(store: Store) -> Layer:
+def qemu_tools(store: Store, arch: str = "amd64") -> Layer:
     """The tools root that run_boot uses; making it early shows its cost apart."""
-    return tools_root(store, suite=QEMU_SUITE, packages=QEMU_PACKAGES)
+    check_machine(arch)
+    return tools_root(store, suite=QEMU_SUITE, packages=MACHINES[arch])
 
 
 def run_boot(
@@ -57,8 +59,9 @@ def run_boot(
     secure_boot: bool = True,
     memory: int = 2048,
     cpus: int = 2,
+    arch: str = "amd64",
 ) -> BootReport:
-    """Boot *image* (raw or qcow2) once and return its judged report. What the guest writes is thrown away.
+    """Boot *image* (of a format that we make) once, return its judged report; what the guest writes is thrown away.
 
     *packages*: names whose installed version is asked for. *commit*: what must be running. *timeout*: seconds from
     power-on to the report. *console_log* gets everything the machine prints. *memory* is in MiB.
@@ -68,12 +71,13 @@ def run_boot(
         if not PACKAGE_NAME.fullmatch(name):
             raise ConfigError("packages", f"{name!r} is no package name")
     with ExitStack() as stack:
-        parts = stack.enter_context(open_parts(store, image, secure_boot=secure_boot))
+        parts = stack.enter_context(open_parts(store, image, secure_boot=secure_boot, arch=arch))
         console = stack.enter_context(console_log.open("wb"))
         report = stack.enter_context((parts.host_dir / "report").open("wb"))
         machine = Machine(
             disk=DISK,
             disk_format=parts.disk_format,
+            arch=arch,
             firmware_vars=VARS,
             report=True,
             secure_boot=secure_boot,
@@ -116,7 +120,7 @@ class Parts:
     """What a machine is put together from."""
 
     sandbox: Sandbox
-    disk_format: Literal["raw", "qcow2"]
+    disk_format: DiskFormat
     host_dir: Path  #: a private directory of the caller, gone with the machine
 
 
@@ -129,9 +133,10 @@ def open_parts(
     network: bool = False,
     tty: bool = False,
     binds: Sequence[Bind] = (),
+    arch: str = "amd64",
 ) -> Iterator[Parts]:
     """Sandbox with QEMU, fresh firmware variables, the image opened for reading. *network*: the host's, for ssh."""
-    layer = qemu_tools(store)
+    layer = qemu_tools(store, arch)
     with ExitStack() as stack:
         stack.enter_context(store.using(layer))
         scratch = stack.enter_context(store.throwaway())
@@ -148,8 +153,17 @@ def open_parts(
             cwd=MACHINE,
             env={**ENVIRONMENT, "TMPDIR": MACHINE},
         )
-        _, template = firmware(secure_boot)
+        _, template = firmware(secure_boot, arch)
         run_in(sandbox, ["cp", template, VARS], capture=True)
-        with image.open("rb") as file:
-            magic = file.read(4)
-        yield Parts(sandbox, "qcow2" if magic == b"QFI\xfb" else "raw", host_dir)
+        yield Parts(sandbox, find_format(image), host_dir)
+
+
+#: How the formats that we make begin; a dynamic VHD has a copy of its footer there.
+MAGIC: Mapping[bytes, DiskFormat] = {b"QFI\xfb": "qcow2", b"KDMV": "vmdk", b"conectix": "vpc"}
+
+
+def find_format(image: Path) -> DiskFormat:
+    """QEMU's name of the format of *image*."""
+    with image.open("rb") as file:
+        head = file.read(8)
+    return next((name for magic, name in MAGIC.items() if head.startswith(magic)), "raw")

@@ -9,41 +9,46 @@ from pathlib import Path
 import click
 
 from deb_bootc_compose.boot.console import Console, open_console
+from deb_bootc_compose.boot.qemu import MACHINES
 from deb_bootc_compose.boot.run import run_boot
 from deb_bootc_compose.cli.build import default_target
 from deb_bootc_compose.directory import list_composes
 from debcore.cli import print_json
 from debcore.errors import BuildFailed, Failure
+from debroot.bootstrap import host_arch
 from debroot.store import Store
 
 #: The better first: a compressed image is read faster than it is found sparse.
-FORMATS = ("*.qcow2", "*.raw")
+FORMATS = ("*.qcow2", "*.raw", "*.vmdk", "*.vhd")
 
 
 @click.command()
 @click.argument("what", type=click.Path(path_type=Path), default=Path())
 @click.option("--variant", help="Which image, if the compose has several.")
+@click.option("--arch", type=click.Choice(list(MACHINES)), help="Which architecture, if the compose has several "
+              "(default: this machine's, if it is among them).")  # fmt: skip
 @click.option("--check", is_flag=True, help="Boot, judge, print the report and end, instead of opening a console.")
 @click.option("--package", "packages", multiple=True, metavar="NAME", help="With --check: print its installed version.")
 @click.option("--port", type=click.IntRange(1024, 65535), help="Port of 127.0.0.1 for ssh (default: a free one).")
 @click.option("--memory", type=click.IntRange(512), default=2048, show_default=True, help="MiB.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: print the report as JSON.")
 def command(
-    what: Path, variant: str | None, check: bool, packages: tuple[str, ...], port: int | None, memory: int,
-    as_json: bool,
+    what: Path, variant: str | None, arch: str | None, check: bool, packages: tuple[str, ...], port: int | None,
+    memory: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Boot an image in QEMU with a console on this terminal and ssh on a local port.
 
     WHAT is a compose directory, an image, or a directory with a manifest (its newest compose is taken; default: the
     one you are in). The image itself is never written to. Ctrl-A x ends the machine.
     """
-    image = find_image(what, variant)
+    image = find_image(what, variant, arch)
+    arch = arch or find_arch(image)
     store = Store.open()
     if check or as_json:
-        _check(store, image, packages, memory=memory, as_json=as_json)
+        _check(store, image, packages, memory=memory, as_json=as_json, arch=arch)
         return
     sys.exit(
-        open_console(store, image, ready=tell, port=port or 0, memory=memory, tty=sys.stdin.isatty())
+        open_console(store, image, ready=tell, port=port or 0, memory=memory, tty=sys.stdin.isatty(), arch=arch)
     )  # fmt: skip
 
 
@@ -52,9 +57,9 @@ def tell(console: Console) -> None:
     click.echo(f"  {shlex.join(console.ssh)}", err=True)
 
 
-def _check(store: Store, image: Path, packages: tuple[str, ...], *, memory: int, as_json: bool) -> None:
+def _check(store: Store, image: Path, packages: tuple[str, ...], *, memory: int, as_json: bool, arch: str) -> None:
     console = Path(f"{image.name}.console.log").absolute()
-    report = run_boot(store, image, packages=packages, console_log=console, memory=memory)
+    report = run_boot(store, image, packages=packages, console_log=console, memory=memory, arch=arch)
     if as_json:
         print_json(report.model_dump(mode="json"))
     else:
@@ -65,8 +70,14 @@ def _check(store: Store, image: Path, packages: tuple[str, ...], *, memory: int,
         raise BuildFailed("; ".join(report.problems), hint=f"the console's log is {console}")
 
 
-def find_image(what: Path, variant: str | None) -> Path:
-    """Errors: Failure if there is none, or more than one variant has some."""
+def find_arch(image: Path) -> str:
+    """The architecture in the name of an image, as composes write it; else this machine's."""
+    named = image.name.split(".")[-2:-1]
+    return named[0] if named and named[0] in MACHINES else host_arch()
+
+
+def find_image(what: Path, variant: str | None, arch: str | None = None) -> Path:
+    """*arch* None: this machine's where there is a choice. Errors: Failure if none fits, or more than one variant."""
     if what.is_file():
         return what
     compose = what
@@ -76,12 +87,18 @@ def find_image(what: Path, variant: str | None) -> Path:
         if not composes:
             raise Failure(f"{target} holds no compose with an image", hint="deb-bootc-compose build makes one")
         compose = composes[-1].path
-    directories = sorted((compose / "compose").glob(f"{variant or '*'}/*/images"))
+    directories = sorted((compose / "compose").glob(f"{variant or '*'}/{arch or '*'}/images"))
+    if arch is None and len({path.parts[-2] for path in directories}) > 1:
+        directories = [path for path in directories if path.parts[-2] == host_arch()] or directories
     if not directories:
         raise Failure(f"{compose} has no image", hint="add `outputs: {images: [{type: qcow2}]}` to the manifest")
     if len(directories) > 1:
         names = sorted({path.parts[-3] for path in directories})
-        raise Failure(f"{compose.name} has several variants", hint=f"choose one with --variant: {', '.join(names)}")
+        arches = sorted({path.parts[-2] for path in directories})
+        raise Failure(
+            f"{compose.name} has several images",
+            hint=f"choose one with --variant ({', '.join(names)}) and --arch ({', '.join(arches)})",
+        )
     for pattern in FORMATS:
         for image in sorted(directories[0].glob(pattern)):
             return image

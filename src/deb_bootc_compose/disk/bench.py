@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from debcore.command import Completed, run
-from debroot.bootstrap import tools_root
+from debroot.bootstrap import foreign_files, host_arch, tools_root
 from debroot.sandbox import ENVIRONMENT, Bind, Sandbox, run_in
 from debroot.store import Layer, Store
 
@@ -26,8 +26,8 @@ DISK_TOOLS = (
 
 #: By Debian architecture: the packages with the signed boot loaders.
 LOADER_PACKAGES = {
-    "amd64": ("shim-signed", "grub-efi-amd64-signed"),
-    "arm64": ("shim-signed", "grub-efi-arm64-signed"),
+    "amd64": ("shim-signed", "shim-helpers-amd64-signed", "grub-efi-amd64-signed"),
+    "arm64": ("shim-signed", "shim-helpers-arm64-signed", "grub-efi-arm64-signed"),
 }
 
 WORK = "/work"
@@ -86,4 +86,8 @@ def open_bench(
 
 def disk_tools(store: Store, *, suite: str = "trixie", arch: str = "amd64") -> Layer:
     """The tools root that make_disk uses; making it early shows its cost apart."""
-    return tools_root(store, suite=suite, packages=(*DISK_TOOLS, *LOADER_PACKAGES[arch]))
+    loaders = LOADER_PACKAGES[arch]
+    if arch == host_arch():
+        return tools_root(store, suite=suite, packages=(*DISK_TOOLS, *loaders))
+    own = tools_root(store, suite=suite, packages=DISK_TOOLS)
+    return foreign_files(store, own, suite=suite, arch=arch, packages=loaders)

@@ -20,6 +20,7 @@ from deb_bootc_compose.disk.layout import (
     SECTOR,
     Identity,
     Layout,
+    default_kargs,
     esp_grub_cfg,
     find_root_type,
     kernel_args,
@@ -77,20 +78,21 @@ def make_disk(
     suite: str = "trixie",
     arch: str = "amd64",
     os_name: str = "debian",
-    kargs: tuple[str, ...] = ("console=tty0", "console=ttyS0"),
+    kargs: tuple[str, ...] = (),
     remote: Remote | None = None,
     tree_id: str = "",
 ) -> Disk:
     """Write the raw image *out* of *size* bytes that boots *commit* (a checksum) of *repo*.
 
     *ref* is what the image follows for updates; the repository need not have it yet. *epoch* (seconds) is the time of
-    everything on the disk. *tree_id* names all ids on the disk; empty: the commit.
+    everything on the disk. *kargs*: none: screen and serial line are consoles. *tree_id* names all ids on the disk;
+    empty: the commit.
     Errors: ConfigError on bad arguments and if the commit does not fit; CommandFailed.
     """
     layout, identity = make_layout(size), make_identity(tree_id or commit)
     find_root_type(arch)
     check_arguments(commit=commit, os_name=os_name, kargs=kargs)
-    args = kernel_args(identity, kargs)
+    args = kernel_args(identity, kargs or default_kargs(arch))
     env = {"SOURCE_DATE_EPOCH": str(epoch)}
     log.info("Making the disk image %s (%d MiB)", out.name, size // 1024**2)
     with open_bench(store, suite=suite, arch=arch, binds={"/repo": repo}, env=env) as bench:

@@ -32,6 +32,9 @@ ROOT_TYPES = {
     "arm64": uuid.UUID("b921b045-1df0-41c3-af44-4c6f280d3fae"),
 }
 
+#: The first serial line, as the kernel calls it.
+SERIAL = {"amd64": "ttyS0", "arm64": "ttyAMA0"}
+
 #: Namespace of our version 5 UUIDs. Fixed for ever: it is part of every image's identity.
 NAMESPACE = uuid.UUID("6f1f1b8e-53a3-5d0c-9a35-7c3f6b1f0d52")
 
@@ -116,6 +119,11 @@ def esp_grub_cfg(identity: Identity) -> str:
         "set prefix=($root)/boot/grub\n"
         "configfile $prefix/grub.cfg\n"
     )
+
+
+def default_kargs(arch: str) -> tuple[str, ...]:
+    """Of an image whose manifest names none: screen and first serial line are consoles. *arch* is one of SERIAL."""
+    return ("console=tty0", f"console={SERIAL[arch]}")
 
 
 def kernel_args(identity: Identity, extra: tuple[str, ...]) -> tuple[str, ...]:

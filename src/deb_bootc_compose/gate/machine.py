@@ -50,6 +50,7 @@ class Boot:
 def run_plan(
     store: Store, image: Path, *, plan: Sequence[str], environment: Mapping[str, str], key: str, binds: Sequence[Bind],
     console_log: Path, patience: float, say: Say, memory: int = 2048, cpus: int = 2,
+    arch: str = "amd64",
 ) -> tuple[Boot, ...]:  # fmt: skip
     """Boot *image* once for each word of *plan* (see `guest`); what it writes is thrown away at the end.
 
@@ -62,11 +63,11 @@ def run_plan(
         environment={"PLAN": " ".join(plan), **environment}, files={"debootc.key": key.encode()},
     )  # fmt: skip
     with ExitStack() as stack:
-        parts = stack.enter_context(open_parts(store, image, secure_boot=True, binds=binds))
+        parts = stack.enter_context(open_parts(store, image, secure_boot=True, binds=binds, arch=arch))
         console = stack.enter_context(console_log.open("wb"))
         report = stack.enter_context((parts.host_dir / "report").open("wb"))
         machine = Machine(
-            disk=DISK, disk_format=parts.disk_format, firmware_vars=VARS, report=True, www=WWW, reboots=True,
+            disk=DISK, disk_format=parts.disk_format, arch=arch, firmware_vars=VARS, report=True, www=WWW, reboots=True,
             memory=memory, cpus=cpus, credentials={**credentials, **network_credentials()},
         )  # fmt: skip
         started = time.monotonic()

@@ -23,6 +23,7 @@ def run_task(task: Task) -> Done:
     report = run_boot(
         Store.open(), task.compose.path / image["path"], packages=sorted(built),
         commit=task.input("commit")["commit"], console_log=console, timeout=TIMEOUT,
+        arch=task.params["arch"],
     )  # fmt: skip
     path = task.compose.logs / f"boot.{task.params['key']}.json"
     write_file(path, report.model_dump_json(indent=1) + "\n")
@@ -31,15 +32,18 @@ def run_task(task: Task) -> Done:
         found = report.packages.get(name)
         if found is not None and found != version:
             problems.append(f"{name} is {found}, not {version}")
+    if "composefs" in task.input("tree")["features"] and not report.composefs:
+        problems.append("the image's ostree has composefs, but the root is none")
     if problems:
         raise BuildFailed(
             f"the image boots, but: {'; '.join(problems)}", hint=f"read {console} and {path}, then correct the manifest"
         )
     for name in built:
         task.say(f"the running system has {name} {report.packages[name]}")
-    task.say(f"up after {report.timing.boot:.0f} s, no failed unit")
+    root = "a composefs root" if report.composefs else "an ordinary root"
+    task.say(f"up after {report.timing.boot:.0f} s, no failed unit, {root}")
     value = {
         "state": report.state, "kernel": report.kernel, "packages": report.packages,
-        "secure_boot": report.secure_boot, "image": image["path"],
+        "secure_boot": report.secure_boot, "image": image["path"], "composefs": report.composefs,
     }  # fmt: skip
     return Done(value, (str(path.relative_to(task.compose.path)),))

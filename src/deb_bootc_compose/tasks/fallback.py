@@ -35,7 +35,7 @@ def run_task(task: Task) -> Done:
         boots = run_plan(
             store, task.compose.path / image["path"], plan=("update", "end"), environment=environment,
             key=signer.public_key() if signer else "", binds=served.binds, console_log=console, patience=PATIENCE,
-            say=task.say,
+            say=task.say, arch=params["arch"],
         )  # fmt: skip
     text = CONTROL.sub("", console.read_text("utf-8", "replace"))
     report = judge_fallback(boots, before=commit["commit"], broken=served.commits["broken"], console=text, panics=True)

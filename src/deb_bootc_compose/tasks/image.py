@@ -9,6 +9,7 @@ from typing import Any
 from deb_bootc_compose.disk.check import check_disk
 from deb_bootc_compose.disk.convert import FORMATS, make_image
 from deb_bootc_compose.disk.image import Remote, make_disk
+from deb_bootc_compose.disk.layout import default_kargs
 from deb_bootc_compose.lock import LockedVariant, load_lock
 from deb_bootc_compose.signing import open_signer
 from deb_bootc_compose.worker import Done, Task
@@ -57,9 +58,9 @@ def _make(
     disk = make_disk(
         store, repo=task.compose.path / commit["repo"], commit=commit["commit"], ref=params["ref"], out=partial,
         size=size, epoch=epoch, suite=params["suite"], arch=params["arch"],
-        kargs=tuple(params["kargs"]) or ("console=tty0", "console=ttyS0"), remote=remote_of(task),
+        kargs=tuple(params["kargs"]) or default_kargs(params["arch"]), remote=remote_of(task),
     )  # fmt: skip
-    if problems := check_disk(store, disk, arch=params["arch"]):
+    if problems := check_disk(store, disk, suite=params["suite"], arch=params["arch"]):
         raise BuildFailed(
             f"{raw.name} is not sound: {'; '.join(problems)}", hint="compose again; if it stays, report it"
         )
@@ -69,7 +70,7 @@ def _make(
         task.say(f"{stem}.{kind}: {FORMATS[kind].what_for}")
         converted = task.scratch / f"disk.{kind}"
         converted.unlink(missing_ok=True)
-        make_image(store, raw, converted, kind, suite="trixie", arch=params["arch"])
+        make_image(store, raw, converted, kind, suite=params["suite"], arch=params["arch"])
         converted.replace(out / f"{stem}.{kind}")
         made.append(_describe(task, out / f"{stem}.{kind}", kind, size, deployment=disk.deployment))
     return made

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deb_bootc_compose.disk.bench import DISK_TOOLS, LOADER_PACKAGES
+from deb_bootc_compose.disk.bench import DISK_TOOLS, LOADER_PACKAGES, disk_tools
 from deb_bootc_compose.earlier import load_earlier_lock
 from deb_bootc_compose.embedded import HubAddress
 from deb_bootc_compose.lock import (
@@ -39,7 +39,7 @@ from debcore.hub.upkeep_client import UpkeepClient
 from debcore.job import AptSource
 from debroot.bootstrap import tools_root
 from debroot.resolve import Resolution, fetch, resolve
-from debroot.store import Package, Store
+from debroot.store import Layer, Package, Store
 
 #: The lock to hold to, beside the task's input.json.
 GIVEN = "given-lock.json"
@@ -178,10 +178,16 @@ def find_tool_packages(task: Task, store: Store) -> dict[str, tuple[LockedPackag
     """What is in the roots whose programs make the outputs: another ostree or mke2fs may write other bytes."""
     suite = task.params["suite"]
     arches = sorted({asked["arch"] for asked in task.params["variants"].values()})
-    disk = {arch: (*DISK_TOOLS, *LOADER_PACKAGES.get(arch, ())) for arch in arches}
     layers = {"tree": find_tools(store, suite)}
-    layers |= {f"disk.{arch}": tools_root(store, suite=suite, packages=names) for arch, names in disk.items()}
+    layers |= {f"disk.{arch}": _disk_tools(store, suite, arch) for arch in arches}
     return {name: tuple(LockedPackage.of(package) for package in layer.packages) for name, layer in layers.items()}
+
+
+def _disk_tools(store: Store, suite: str, arch: str) -> Layer:
+    """The bench's root; where no disk can be made for *arch*, its programs alone."""
+    if arch in LOADER_PACKAGES:
+        return disk_tools(store, suite=suite, arch=arch)
+    return tools_root(store, suite=suite, packages=DISK_TOOLS)
 
 
 def _check_tools(task: Task, store: Store, lock: Lock) -> None:

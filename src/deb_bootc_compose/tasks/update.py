@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deb_bootc_compose.disk.image import make_disk
+from deb_bootc_compose.disk.layout import default_kargs
 from deb_bootc_compose.gate.judge import GateReport, judge_update
 from deb_bootc_compose.gate.machine import URL, run_plan
 from deb_bootc_compose.gate.serve import serving
@@ -55,6 +56,7 @@ def run_task(task: Task) -> Done:
         boots = run_plan(
             store, image, plan=plan, environment=environment, key=signer.public_key() if signer else "",
             binds=served.binds, console_log=console, patience=PATIENCE, say=task.say,
+            arch=params["arch"],
         )  # fmt: skip
     report = judge_update(
         boots, before=parent.commit, after=commit["commit"], signed=signer is not None, rollback=params["rollback"]
@@ -98,7 +100,7 @@ def image_before(task: Task, store: Store, parent: LockedParent) -> Iterator[Pat
         disk = make_disk(
             store, repo=Path(task.context["repo"]), commit=parent.commit, ref=params["ref"], out=out,
             size=disk_size(lock.variants[params["key"]]), epoch=lock.timestamp, suite=params["suite"],
-            arch=params["arch"], kargs=tuple(params["kargs"]) or ("console=tty0", "console=ttyS0"),
+            arch=params["arch"], kargs=tuple(params["kargs"]) or default_kargs(params["arch"]),
             remote=remote_of(task),
         )  # fmt: skip
         yield disk.path

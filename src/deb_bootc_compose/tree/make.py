@@ -14,6 +14,7 @@ from deb_bootc_compose.tree.outside import TOOLS, call
 from deb_bootc_compose.tree.spec import FinishOptions, options_to_json
 from deb_bootc_compose.tree.steps.registry import STEPS, Step
 from debcore.errors import Failure
+from debroot.emulate import find_emulation
 from debroot.sandbox import Bind, Sandbox, run_in
 from debroot.store import Layer, Package, Store
 
@@ -112,7 +113,7 @@ def finish_tree(
     with store.workplace("root") as place:
         root = place / "root"
         stages.copy_merged(store, top, root)
-        state: dict[str, Any] = _first_state(find_features(store, root))
+        state: dict[str, Any] = _first_state(find_features(store, root, arch=top.arch))
         waiting: list[str] = []
         for step in STEPS:
             waiting.append(step.name)
@@ -120,13 +121,14 @@ def finish_tree(
                 continue
             state = _run_steps(store, root, waiting, options, state, tools)
             waiting = []
-            _run_commands(store, root, step, options, state, log)
+            _run_commands(store, root, step, options, state, log, arch=top.arch)
         return store.commit_layer(place, Layer(key, place, (), top.packages, top.arch, top.suite))
 
 
-def find_features(store: Store, root: Path) -> tuple[str, ...]:
+def find_features(store: Store, root: Path, *, arch: str) -> tuple[str, ...]:
     """What the tree's own ostree was built with. Errors: Failure if the tree has no ostree."""
-    done = run_in(Sandbox(root=root), ["ostree", "--version"], idmap=store.idmap, capture=True, check=False)
+    box = Sandbox(root=root, emulation=find_emulation(store, arch))
+    done = run_in(box, ["ostree", "--version"], idmap=store.idmap, capture=True, check=False)
     if done.status:
         raise Failure("the tree has no working ostree", hint="add the packages ostree, ostree-boot and dracut")
     return parse_features(done.text)
@@ -152,14 +154,14 @@ def _run_steps(
 
 
 def _run_commands(
-    store: Store, root: Path, step: Step, options: FinishOptions, state: dict[str, Any], log: Path | None
+    store: Store, root: Path, step: Step, options: FinishOptions, state: dict[str, Any], log: Path | None, *, arch: str
 ) -> None:
     from deb_bootc_compose.tree.finish import state_from_json
 
     now = state_from_json(state)
     for argv in step.commands(options, now) if step.commands else []:
         stdin = step.stdin(now) if step.stdin else b""
-        box = Sandbox(root=root, env=stages.ENV)
+        box = Sandbox(root=root, env=stages.ENV, emulation=find_emulation(store, arch))
         done = run_in(box, argv, idmap=store.idmap, stdin=stdin, capture=True, check=False)
         if log is not None:
             with log.open("ab") as file:

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from deb_bootc_compose.tree.outside import call
 from debcore.errors import CommandFailed, Failure
+from debroot.emulate import find_emulation
 from debroot.sandbox import ENVIRONMENT, Bind, Sandbox, run_in
 from debroot.store import Layer, Package, Store
 
@@ -96,7 +97,14 @@ def make_package_stage(
             policy.write_text(POLICY)
             policy.chmod(0o755)
             binds = (Bind(source=debs, target="/run/debs"), Bind(source=policy, target="/usr/sbin/policy-rc.d"))
-            box = Sandbox(lowers=below.lowers(), upper=upper, binds=binds, env=ENV, suppress_sync=True)
+            box = Sandbox(
+                lowers=below.lowers(),
+                upper=upper,
+                binds=binds,
+                env=ENV,
+                suppress_sync=True,
+                emulation=find_emulation(store, below.arch),
+            )
             _install(store, box, kind, log)
             replaced = {(p.name, p.arch): p for p in (*below.packages, *packages)}
             added = tuple(sorted(replaced.values(), key=lambda p: p.key))
@@ -122,12 +130,13 @@ def _install(store: Store, box: Sandbox, kind: str, log: Path | None) -> None:
 def _pin_ids(store: Store, below: Layer, upper: Path, ids: str, tools: Layer) -> None:
     """Change the id databases of *below* in the *upper* of the stage: Python of the tools root edits copies of them."""
     names = ("passwd", "group", "shadow", "gshadow")
+    emulation = find_emulation(store, below.arch)
     with store.workplace("tree") as place:
         copy = Bind(source=place / "tree", target="/run/out", readonly=False)
         there = 'for n in "$@"; do if [ -e "$n" ]; then cp -a "$n" /run/out/etc/; fi; done'
         script = f"set -e; mkdir /run/out/etc; {there}"
         run_in(
-            Sandbox(lowers=below.lowers(), binds=(copy,)),
+            Sandbox(lowers=below.lowers(), binds=(copy,), emulation=emulation),
             ["sh", "-c", script, "sh", *(f"/etc/{n}" for n in names)],
             idmap=store.idmap,
             capture=True,
@@ -135,7 +144,7 @@ def _pin_ids(store: Store, below: Layer, upper: Path, ids: str, tools: Layer) ->
         tree = Bind(source=place / "tree", target="/tree", readonly=False)
         call(store, tools, "deb_bootc_compose.tree.finish:pin_ids", {"ledger": ids}, binds=[tree])
         back = 'cd /run/out/etc && for n in *; do cat "$n" > "/etc/$n" || exit 1; done'
-        box = Sandbox(lowers=below.lowers(), upper=upper, binds=(copy,))
+        box = Sandbox(lowers=below.lowers(), upper=upper, binds=(copy,), emulation=emulation)
         run_in(box, ["sh", "-c", back], idmap=store.idmap, capture=True)
 
 
@@ -154,7 +163,8 @@ def _link_debs(store: Store, packages: Sequence[Package], into: Path) -> Path:
 
 def copy_merged(store: Store, layer: Layer, target: Path) -> None:
     """All of *layer* and what is below it, merged, into the empty directory *target* (of the id map)."""
-    box = Sandbox(lowers=layer.lowers(), binds=(Bind(source=target, target="/run/out", readonly=False),))
+    binds = (Bind(source=target, target="/run/out", readonly=False),)
+    box = Sandbox(lowers=layer.lowers(), binds=binds, emulation=find_emulation(store, layer.arch))
     argv = ["cp", "-a", "-x", "--reflink=auto", "/.", "/run/out/"]
     try:
         run_in(box, argv, idmap=store.idmap, capture=True)

@@ -33,7 +33,7 @@ def build(composer: Composer, target: Path, *options: str) -> dict[str, Any]:
     return document
 
 
-def tests_of(compose: ComposeDirectory) -> dict[str, Any]:
+def read_tests(compose: ComposeDirectory) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((compose.metadata / "tests.json").read_text())["payload"]["tests"]
     return found
 
@@ -42,8 +42,8 @@ def test_an_update_passes_its_gates_and_a_bad_one_publishes_nothing(composer: Co
     composer.write(GATES)
     target = tmp_path / "composes"
     first = compose_of(build(composer, target))
-    assert tests_of(first)["update"][KEY]["reason"] == "not applicable: first compose"
-    fallback = tests_of(first)["fallback"][KEY]
+    assert read_tests(first)["update"][KEY]["reason"] == "not applicable: first compose"
+    fallback = read_tests(first)["fallback"][KEY]
     assert fallback["verdict"] == "passed"
     assert all(check["ok"] for check in fallback["record"]["checks"])
 
@@ -51,7 +51,7 @@ def test_an_update_passes_its_gates_and_a_bad_one_publishes_nothing(composer: Co
     second = compose_of(build(composer, target, "--skip", "fallback"))
     assert second.status() is Status.FINISHED_INCOMPLETE
     made = read_results(second.journal_path)[f"commit.{KEY}"]
-    seen = tests_of(second)
+    seen = read_tests(second)
     assert seen["update"][KEY]["verdict"] == seen["rollback"][KEY]["verdict"] == "passed"
     record = seen["update"][KEY]["record"]
     assert [boot["failed_units"] for boot in record["boots"]] == [[], [], []]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 from pathlib import Path
 
+import pytest
+
 from deb_bootc_compose.boot.qemu import Machine, console_credentials, firmware, qemu_argv, report_credentials
-from deb_bootc_compose.boot.run import last_lines
+from deb_bootc_compose.boot.run import find_format, last_lines
+from debcore.errors import ConfigError
 
 
 def words(machine: Machine) -> str:
@@ -18,7 +21,7 @@ def test_the_image_is_never_written_to_and_nothing_is_reached() -> None:
     assert "file=/d.raw,snapshot=on" in argv
     assert "restrict=on" in argv
     assert "hostfwd" not in argv
-    assert "thread=multi -cpu max" in argv
+    assert "tcg,thread=multi" in argv
     assert "kvm" not in argv
 
 
@@ -31,6 +34,24 @@ def test_secure_boot_needs_its_firmware_and_protected_flash() -> None:
     assert firmware(False)[0] in plain
     assert "smm=off" in plain
     assert "cfi.pflash01" not in plain
+
+
+def test_arm64_has_its_own_board_and_firmware() -> None:
+    argv = words(Machine(disk="/d", firmware_vars="/v", arch="arm64"))
+    assert argv.startswith("qemu-system-aarch64 -machine virt ")
+    assert "AAVMF_CODE.ms.fd" in argv
+    assert "pflash01" not in argv  # no system management mode to protect it
+    with pytest.raises(ConfigError, match="no image of s390x can be booted"):
+        words(Machine(disk="/d", firmware_vars="/v", arch="s390x"))
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [(b"QFI\xfb\x00\x00\x00\x03", "qcow2"), (b"KDMV\x03", "vmdk"), (b"conectix", "vpc"), (b"\xeb\x63", "raw")],
+)
+def test_an_image_is_known_by_how_it_begins(tmp_path: Path, head: bytes, found: str) -> None:
+    (tmp_path / "disk").write_bytes(head)
+    assert find_format(tmp_path / "disk") == found
 
 
 def test_ssh_is_forwarded_on_loopback_only() -> None:
