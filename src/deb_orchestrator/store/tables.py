@@ -297,6 +297,15 @@ event_counter = Table(
     CheckConstraint("id = 1", name="one"),
 )
 
+#: One row: the oldest revision whose programs run on this schema. See store/migrate.py.
+schema_floor = Table(
+    "schema_floor",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", Text, nullable=False),
+    CheckConstraint("id = 1", name="one"),
+)
+
 #: One row: when a hub was last known alive.
 hub_heartbeat = Table(
     "hub_heartbeat",

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from deb_orchestrator.store.engine import Database, open_database
-from deb_orchestrator.store.migrate import find_head, migrate
+from deb_orchestrator.store.migrate import migrate
 from deb_orchestrator.store.schema import metadata
 from debcore.errors import Failure
 from tests.contract.orchestrator.postgres import Server
@@ -94,16 +94,6 @@ def test_hubs_that_start_together_migrate_once(postgres: Server) -> None:
         list(pool.map(migrate, hubs))
     for hub in hubs:
         hub.close()
-
-
-def test_a_newer_schema_is_refused(database: Database) -> None:
-    with database.write() as db:
-        db.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
-    with pytest.raises(Failure, match="newer than this program") as failure:
-        migrate(database)
-    assert failure.value.hint
-    with database.write() as db:
-        db.execute(sa.text("UPDATE alembic_version SET version_num = :head"), {"head": find_head()})
 
 
 def test_tables_without_a_revision_are_refused(two_empty: tuple[Database, Database]) -> None:
