@@ -12,8 +12,10 @@ import click
 from deb_bootc_compose.cli.build import default_target
 from deb_bootc_compose.cli.progress import Progress
 from deb_bootc_compose.directory import find_compose
-from deb_bootc_compose.publish.outputs import CommitOutput, ImageOutput, load_outputs
-from deb_bootc_compose.publish.registry import Pushed, Registry, default_authfile, find_pusher, parse_name, push_image
+from deb_bootc_compose.oci.sigstore import open_key
+from deb_bootc_compose.publish.attach import Attached, publish_image
+from deb_bootc_compose.publish.outputs import CommitOutput, ImageOutput, load_attachments, load_outputs
+from deb_bootc_compose.publish.registry import Pushed, Registry, default_authfile, find_pusher, parse_name
 from deb_bootc_compose.publish.repository import Published, describe, finish, opened, publish_commit
 from deb_bootc_compose.signing import open_signer
 from debcore.cli import print_json
@@ -30,6 +32,12 @@ from debroot.store import Store
 @click.option("--authfile", type=click.Path(path_type=Path, exists=True), help="Who may push, as `skopeo login` writes "
               "it (default: where that does).")  # fmt: skip
 @click.option("--insecure", is_flag=True, help="A registry without TLS, or with a certificate nobody vouches for.")
+@click.option("--sign/--no-sign", default=True, show_default=True, help="With --registry: sign the image as bootc, "
+              "skopeo and cosign verify it.")  # fmt: skip
+@click.option("--sign-key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="The secret key, PEM of "
+              "P-256 (default: DEBOOTC_IMAGE_KEY, else one that is made at the first time).")  # fmt: skip
+@click.option("--attach/--no-attach", default=True, show_default=True, help="With --registry: attach the bills of "
+              "material and the provenance.")  # fmt: skip
 @click.option("--variant", "variants", multiple=True, metavar="NAME.ARCH", help="Only this one (default: all; "
               "NAME: the image of all its architectures).")  # fmt: skip
 @click.option("--keep", type=click.IntRange(1), default=5, show_default=True, help="Versions of each ref that stay.")
@@ -40,7 +48,8 @@ from debroot.store import Store
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     compose: str, repo: Path | None, registry: str | None, tags: tuple[str, ...], authfile: Path | None, insecure: bool,
-    variants: tuple[str, ...], keep: int, delta: bool, incomplete: bool, allow_older: bool, as_json: bool,
+    sign: bool, sign_key: Path | None, attach: bool, variants: tuple[str, ...], keep: int, delta: bool,
+    incomplete: bool, allow_older: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Put COMPOSE where machines update from: its commits into a repository that lasts, its images into a registry.
 
@@ -54,35 +63,41 @@ def command(
     if repo is None and registry is None:
         raise click.UsageError("say where: --repo DIR, --registry HOST/NAME, or both")
     target = Registry(parse_name(registry), authfile or default_authfile(), insecure) if registry else None
-    outputs = load_outputs(find_compose(compose, [default_target(Path())]), incomplete=incomplete)
+    found_compose = find_compose(compose, [default_target(Path())])
+    outputs = load_outputs(found_compose, incomplete=incomplete)
     store, say = Store.open(), Progress().line
     refs: list[Published] = []
-    images: list[Pushed] = []
+    images: list[tuple[Pushed, Attached]] = []
     if repo is not None:
         commits = choose(outputs.commits, variants, f"{outputs.compose} has no commit")
         with opened(store, repo.absolute(), suite=outputs.suite) as repository:
             for one in commits:
                 refs.append(publish_commit(repository, one, keep=keep, delta=delta, allow_older=allow_older, say=say))
-            signer = open_signer() if any(one.key for one in commits) else None
-            finish(repository, signer)
+            finish(repository, open_signer() if any(one.key for one in commits) else None)
     if target is not None:
         found = choose(outputs.images, variants, f"{outputs.compose} has no container image")
         found = found if variants else whole_images(found)
         if len(found) > 1:
             raise Failure(f"{outputs.compose} has {len(found)} images", hint="push one at a time, with --variant")
+        signer = open_key(store, sign_key, suite=outputs.suite) if sign else None
+        documents = load_attachments(found_compose, outputs) if attach else {}
         for image in found:
             pusher = find_pusher(store, outputs.suite)
-            images.append(push_image(store, pusher, target, image, tags=tags or image.tags, say=say))
+            images.append(publish_image(
+                store, pusher, target, image, tags=tags or image.tags, signer=signer, attachments=documents, say=say
+            ))  # fmt: skip
     if as_json:
         print_json({
             "compose": outputs.compose, "repo": str(repo.absolute()) if repo else None,
-            "refs": [asdict(one) for one in refs], "images": [asdict(image) for image in images],
+            "refs": [asdict(one) for one in refs],
+            "images": [{**asdict(pushed), **asdict(attached)} for pushed, attached in images],
         })  # fmt: skip
         return
     for line in describe(refs):
         click.echo(line)
-    for pushed in images:
-        click.echo(f"{pushed.name}: {', '.join(pushed.tags)} → {pushed.digest}")
+    for pushed, attached in images:
+        signed = ", signed" if attached.signed else ""
+        click.echo(f"{pushed.name}: {', '.join(pushed.tags)} → {pushed.digest}{signed}")
 
 
 Output = TypeVar("Output", CommitOutput, ImageOutput)

@@ -10,6 +10,7 @@ from typing import Any
 
 from deb_bootc_compose.directory import ComposeDirectory, Status
 from deb_bootc_compose.journal import read_results
+from deb_bootc_compose.oci.artifacts import Attachment
 from debcore.errors import Failure
 
 
@@ -85,6 +86,31 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
         if task.startswith("container.")
     )
     return Outputs(compose.id, suite, commits, (*indexes, *images))
+
+
+#: Documents about one image below compose/metadata: the end of the name, the media type of the content.
+DOCUMENTS = (
+    (".cdx.json", "application/vnd.cyclonedx+json"),
+    (".spdx.json", "application/spdx+json"),
+    (".provenance.json", "application/vnd.in-toto+json"),
+)
+
+
+def load_attachments(compose: ComposeDirectory, outputs: Outputs) -> dict[str, list[Attachment]]:
+    """What the compose says of its images, by their digests. Errors: Failure if a document is missing."""
+    found: dict[str, list[Attachment]] = {}
+    for image in outputs.images:
+        if not image.is_index:
+            for end, kind in DOCUMENTS:
+                name = f"{image.variant}{end}"
+                try:
+                    content = (compose.metadata / name).read_bytes()
+                except OSError as error:
+                    raise Failure(
+                        f"{outputs.compose} has no {name}", hint="push without documents: --no-attach"
+                    ) from error
+                found.setdefault(image.digest, []).append(Attachment(name, kind, content))
+    return found
 
 
 def missing_gates(manifest: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

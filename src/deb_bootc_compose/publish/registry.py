@@ -1,4 +1,5 @@
-"""Push image layouts to a registry with skopeo: blobs first, the tag last, so that a tag never names half an image.
+"""Push image layouts to a registry with skopeo: blobs first, what belongs to them next, the tag last. So a tag never
+names half an image, or one whose signature is still to come.
 
 Source: skopeo-copy(1), containers-auth.json(5).
 """
@@ -22,7 +23,7 @@ from debroot.store import Layer, Store
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9]+([._-]+[a-z0-9]+)*)+")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 HOST_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
-SKOPEO = 'umask 077; cat > /run/auth.json; REGISTRY_AUTH_FILE=/run/auth.json exec skopeo "$@"'
+SKOPEO = 'umask 077; cat > /run/auth.json; umask 022; REGISTRY_AUTH_FILE=/run/auth.json exec skopeo "$@"'
 RETRIES = 3  #: of one request, by skopeo, with growing pauses
 
 
@@ -70,6 +71,13 @@ def default_authfile() -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
+def check_tags(tags: Sequence[str]) -> None:
+    """Errors: ConfigError for a tag that a registry would refuse."""
+    for tag in tags:
+        if not _TAG.fullmatch(tag):
+            raise ConfigError("tags", f"{tag!r} is no tag of a registry", hint="letters, digits, '_', '.', '-'")
+
+
 def push_image(
     store: Store,
     tools: Layer,
@@ -78,21 +86,24 @@ def push_image(
     *,
     tags: Sequence[str],
     say: Callable[[str], None],
+    before_tags: Callable[[], None] = lambda: None,
 ) -> Pushed:
-    """Push *image* under each of *tags*; what the registry has is not sent again.
+    """Push *image* under its digest, call *before_tags* (what belongs to it goes there), then let *tags* name it.
 
-    Errors: ConfigError for a tag that a registry would refuse; HostFailed if it cannot be reached, is interrupted or
-    refuses; then tags name what they named before. Failure if what it has then is not what was pushed.
+    What the registry has is not sent again. Errors: ConfigError for a tag that a registry would refuse; HostFailed if
+    it cannot be reached, is interrupted or refuses; then tags name what they named before. Failure if what it has then
+    is not what was pushed.
     """
-    for tag in tags:
-        if not _TAG.fullmatch(tag):
-            raise ConfigError("tags", f"{tag!r} is no tag of a registry", hint="letters, digits, '_', '.', '-'")
+    check_tags(tags)
+    source = f"oci:/layout:{image.tags[0]}" if image.tags else "oci:/layout"
+    whole = ["--all"] if image.is_index else []
+    copy = ["copy", *whole, "--preserve-digests", f"--retry-times={RETRIES}", *tls("dest-", registry), source]
+    say(f"{registry.name}: {image.digest[:19]}")
+    call_skopeo(store, tools, registry, [*copy, f"docker://{registry.name}@{image.digest}"], image.layout)
+    before_tags()
     for tag in tags:
         say(f"{registry.name}:{tag}: {image.digest[:19]}")
-        source = f"oci:/layout:{image.tags[0]}" if image.tags else "oci:/layout"
-        whole = ["--all"] if image.is_index else []
-        copy = ["copy", *whole, "--preserve-digests", f"--retry-times={RETRIES}", *_tls("dest-", registry), source]
-        _skopeo(store, tools, registry, [*copy, f"docker://{registry.name}:{tag}"], image.layout)
+        call_skopeo(store, tools, registry, [*copy, f"docker://{registry.name}:{tag}"], image.layout)
         found = inspect(store, tools, registry, tag)
         if found != image.digest:
             raise Failure(f"{registry.name}:{tag} is {found}, not {image.digest}", hint="does another push there?")
@@ -101,16 +112,20 @@ def push_image(
 
 def inspect(store: Store, tools: Layer, registry: Registry, tag: str) -> str:
     """The digest that *tag* names, of an image or of an index. Errors: HostFailed."""
-    words = ["inspect", "--raw", *_tls("", registry), f"docker://{registry.name}:{tag}"]
-    return f"sha256:{hashlib.sha256(_skopeo(store, tools, registry, words, None)).hexdigest()}"
+    words = ["inspect", "--raw", *tls("", registry), f"docker://{registry.name}:{tag}"]
+    return f"sha256:{hashlib.sha256(call_skopeo(store, tools, registry, words, None)).hexdigest()}"
 
 
-def _tls(prefix: str, registry: Registry) -> list[str]:
+def tls(prefix: str, registry: Registry) -> list[str]:
+    """skopeo's word for a registry that is not trusted by its certificate."""
     return [f"--{prefix}tls-verify=false"] if registry.insecure else []
 
 
-def _skopeo(store: Store, tools: Layer, registry: Registry, words: Sequence[str], layout: Path | None) -> bytes:
-    binds = [Bind(source=layout, target="/layout")] if layout else []
+def call_skopeo(
+    store: Store, tools: Layer, registry: Registry, words: Sequence[str], layout: Path | None, *, writable: bool = False
+) -> bytes:
+    """skopeo with what may log in; *layout* is /layout. Errors: HostFailed with the last that it said."""
+    binds = [Bind(source=layout, target="/layout", readonly=not writable)] if layout else []
     if HOST_CERTIFICATES.is_file():
         binds.append(Bind(source=HOST_CERTIFICATES, target=str(HOST_CERTIFICATES)))
     # Root inside is another user than ours and may not read the file where it lies; nor is it for every user's eyes.

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import http.client
-import json
 import socket
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,26 +12,12 @@ from deb_bootc_compose.oci.image import ImageConfig, make_config
 from deb_bootc_compose.oci.index import Part, make_index
 from deb_bootc_compose.oci.writer import write
 from deb_bootc_compose.publish.outputs import ImageOutput
-from deb_bootc_compose.publish.registry import Registry, _skopeo, find_pusher, inspect, parse_name, push_image
+from deb_bootc_compose.publish.registry import Registry, call_skopeo, find_pusher, inspect, parse_name, push_image
 from debcore.errors import ConfigError, HostFailed
-from debroot.bootstrap import tools_root
-from debroot.sandbox import Bind, Sandbox, run_in, start_in
 from debroot.store import Layer, Store
+from tests.integration.tree.registry import log_in, make_layout, registry
 
 pytestmark = pytest.mark.root
-
-CONFIG = """\
-version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: /data}}, delete: {{enabled: true}}}}
-http: {{addr: "127.0.0.1:{port}"}}
-auth: {{htpasswd: {{realm: tests, path: /etc/htpasswd}}}}
-"""
-LAYOUT = """set -e; cd /out; mkdir /run/l; echo "$1" > /run/l/version; head -c 3000000 /dev/urandom > /run/l/big
-tar -C /run/l -cf /run/l.tar version big
-skopeo copy -q "tarball:/run/l.tar" "oci:/out/oci:$1"; sha256sum oci/index.json >/dev/null
-skopeo inspect --no-tags --format '{{.Digest}}' "oci:/out/oci:$1"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -45,52 +25,9 @@ def pusher(store: Store) -> Layer:
     return find_pusher(store, "trixie")
 
 
-@contextmanager
-def registry(store: Store, place: Path) -> Iterator[str]:
-    """HOST:PORT of a registry whose data is in *place*, owned by root inside."""
-    tools = tools_root(store, packages=("docker-registry", "apache2-utils"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    script = (
-        'htpasswd -Bbc /etc/htpasswd tests secret 2>/dev/null && printf %s "$1" > /etc/registry.yml && '
-        "exec docker-registry serve /etc/registry.yml"
-    )
-    box = Sandbox(lowers=tools.lowers(), binds=(Bind(source=place, target="/data", readonly=False),), network="host")
-    argv = ["sh", "-c", script, "sh", CONFIG.format(port=port)]
-    with start_in(box, argv, idmap=store.idmap):
-        end = time.monotonic() + 60
-        while not answers(port):
-            assert time.monotonic() < end, "the registry does not answer"
-            time.sleep(0.1)
-        yield f"127.0.0.1:{port}"
-
-
-def answers(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/v2/")
-        return connection.getresponse().status == 401
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-def make_layout(store: Store, pusher: Layer, place: Path, tag: str) -> ImageOutput:
-    box = Sandbox(lowers=pusher.lowers(), binds=(Bind(source=place, target="/out", readonly=False),))
-    done = run_in(box, ["sh", "-c", LAYOUT, "sh", tag], idmap=store.idmap, capture=True)
-    return ImageOutput("server.amd64", done.text.strip(), place / "oci", (tag,))
-
-
 @pytest.fixture
 def authfile(tmp_path: Path) -> Path:
     return tmp_path / "auth.json"
-
-
-def log_in(authfile: Path, host: str, password: str = "secret") -> None:
-    token = base64.b64encode(f"tests:{password}".encode()).decode()
-    authfile.write_text(json.dumps({"auths": {host: {"auth": token}}}))
 
 
 def test_an_image_is_pushed_and_its_tags_move_whole(store: Store, pusher: Layer, authfile: Path) -> None:
@@ -143,7 +80,7 @@ def test_an_index_is_pushed_with_the_images_of_all_its_architectures(
         for part in parts:
             by_digest = Registry(where.name, authfile, insecure=True)
             words = ["inspect", "--raw", "--tls-verify=false", f"docker://{where.name}@{part.digest}"]
-            raw = _skopeo(store, pusher, by_digest, words, None)
+            raw = call_skopeo(store, pusher, by_digest, words, None)
             assert f"sha256:{hashlib.sha256(raw).hexdigest()}" == part.digest
 
 
