@@ -5,17 +5,48 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import yaml
 
 from deb_bootc_compose.cli.build import parse_settings
-from deb_bootc_compose.manifest.load import Manifest, load_manifest
+from deb_bootc_compose.manifest.load import Manifest, load_manifest, merged_document
 from debcore.cli import print_json
 
 
-@click.command()
+class _ConfigGroup(click.Group):
+    """A word that is no verb is show's: `config MANIFEST` is `config show MANIFEST`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_ConfigGroup)
+def command() -> None:
+    """Check a manifest, and show what it comes to.
+
+    \b
+    deb-bootc-compose config            each value with the file and line that gave it
+    deb-bootc-compose config dump       the whole as one file, which composes the same
+
+    `config MANIFEST` is `config show MANIFEST`.
+    """
+
+
+@command.command("dump")
+@click.argument("manifest", type=click.Path(path_type=Path), default=Path())
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest.")
+def dump(manifest: Path, settings: tuple[str, ...]) -> None:
+    """Print MANIFEST as one file: includes merged, conditions decided, variables put in, paths absolute."""
+    document = merged_document(manifest, variables=parse_settings(settings))
+    click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), nl=False)
+
+
+@command.command("show")
 @click.argument("manifest", type=click.Path(path_type=Path), default=Path())
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole resolved manifest.")
-def command(manifest: Path, settings: tuple[str, ...], as_json: bool) -> None:
+def show(manifest: Path, settings: tuple[str, ...], as_json: bool) -> None:
     """Check MANIFEST and show each value with the file and line that gave it."""
     loaded = load_manifest(manifest, variables=parse_settings(settings))
     if as_json:

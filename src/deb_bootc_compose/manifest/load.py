@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from deb_bootc_compose.manifest.document import Mark, Node, load_document
 from deb_bootc_compose.manifest.explain import validate
-from deb_bootc_compose.manifest.merge import expand, expand_text, holds, merge, select_arch
+from deb_bootc_compose.manifest.merge import clear, expand, expand_text, holds, merge, select_arch
 from deb_bootc_compose.manifest.model import ARCHES, Compose, Tree, Variant, VariantSpec, kebab
 from debcore.errors import ConfigError
 
@@ -80,6 +80,45 @@ def load_manifest(path: Path, *, variables: Mapping[str, str] | None = None) -> 
             at = ("variants", name, spec.arch)
             origins |= {".".join(map(str, (*at, *key))): str(item.mark) for key, item in content.walk()}
     return Manifest(path, compose, tuple(specs), origins)
+
+
+#: Stand for what only a variant on an architecture knows, while all else is put in.
+_LATER = {name: f"\0{name}\0" for name in ("arch", "variant")}
+
+
+def merged_document(path: Path, *, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The manifest as one file without includes, conditions and variables but `${arch}` and `${variant}`.
+
+    Each variant says all of its content; paths of this host are absolute. What it loads as is what *path* loads as.
+    Errors: ConfigError with file:line.
+    """
+    load_manifest(path, variables=variables)  # whatever is wrong is said with its line
+    path = find_manifest(path)
+    top = load_document(path)
+    scope = {**_variables(top, variables or {}), **_LATER}
+    whole = _with_includes(top, path, scope, seen={path.resolve(): top.mark}, is_tree=False)
+    assert isinstance(whole.value, dict)
+    shared = Node({key: node for key, node in whole.value.items() if _is_tree_key(key)}, whole.mark)
+    rest = {key: node for key, node in whole.value.items() if not _is_tree_key(key) and key != "variables"}
+    variants = rest["variants"].value
+    assert isinstance(variants, dict)
+    rest["variants"] = Node({name: clear(merge(shared, node)) for name, node in variants.items()}, whole.mark)
+    document: dict[str, Any] = _for_a_file(expand(whole.with_value(rest), scope).plain())
+    return document
+
+
+def _for_a_file(value: Any) -> Any:
+    """Text that may hold `${` by now, written so that it is read as it is."""
+    if isinstance(value, dict):
+        return {key: _for_a_file(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_for_a_file(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    text = value.replace("${", "$${")
+    for name, token in _LATER.items():
+        text = text.replace(token, f"${{{name}}}")
+    return text
 
 
 def _make_specs(name: str, node: Node, scope: Mapping[str, str], mark: Mark) -> Iterator[tuple[VariantSpec, Node]]:

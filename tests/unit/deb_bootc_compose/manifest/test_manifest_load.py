@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deb_bootc_compose.manifest import Manifest, load_manifest
+from deb_bootc_compose.manifest.load import merged_document
 from deb_bootc_compose.manifest.schema import manifest_schema
 from debcore.errors import ConfigError
 
@@ -85,6 +87,34 @@ def test_conditions_choose_includes(tmp_path: Path) -> None:
     )
     variant = load(tmp_path, top, **{"stable.tree": "packages: [nftables]\n"}).specs[0].variant
     assert "nftables" in variant.packages
+
+
+@pytest.mark.parametrize("example", ["minimal", "server", "composefs", "workstation", "particle"])
+def test_a_dumped_manifest_loads_as_the_same(tmp_path: Path, example: str) -> None:
+    source = Path(__file__).resolve().parents[4] / "examples" / example
+    document = merged_document(source, variables={"desktop": "none"})
+    assert not {"include", "conditional-include", "variables"} & set(document)
+    assert_same(load_manifest(source, variables={"desktop": "none"}), document, tmp_path)
+
+
+def test_a_dump_keeps_what_only_an_architecture_decides(tmp_path: Path) -> None:
+    top = TOP.replace("    arches: [amd64]", "    arches: [amd64, arm64]").replace(
+        "    packages: [agent]", "    packages: !reset [agent]\n    packages-arm64: [firmware-misc-nonfree]"
+    )
+    top += '    os-release: {MY_VAR: "$${HOME} of ${variant} on ${arch}, no: on", OTHER: "yes"}\n'
+    manifest = load(tmp_path, top)
+    document = merged_document(tmp_path)
+    assert document["variants"]["server"]["ref"] == "example/trixie/${arch}/server"
+    assert document["variants"]["server"]["packages"] == ["agent"]
+    assert_same(manifest, document, tmp_path / "dumped")
+
+
+def assert_same(manifest: Manifest, document: dict[str, object], place: Path) -> None:
+    place.mkdir(exist_ok=True)
+    (place / "compose.yaml").write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120))
+    dumped = load_manifest(place)
+    assert dumped.specs == manifest.specs
+    assert dumped.compose == manifest.compose.model_copy(update={"variables": {}})
 
 
 def test_a_dollar_can_be_meant(tmp_path: Path) -> None:
