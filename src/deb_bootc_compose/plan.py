@@ -66,7 +66,7 @@ def _all_nodes(manifest: Manifest, options: Options, digests: Mapping[str, str])
     yield from opening
     made: list[Node] = []
     for spec in manifest.specs:
-        made += _of_variant(manifest, spec, digests)
+        made += _of_variant(manifest, spec, digests, linted="lint" in spec.variant.tests and "lint" not in options.skip)
     yield from made
     names = tuple(node.id for node in made)
     release = manifest.compose.release.model_dump(mode="json")
@@ -144,7 +144,8 @@ def _tree_params(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, st
     }  # fmt: skip
 
 
-def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str]) -> Iterator[Node]:
+def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str], *, linted: bool) -> Iterator[Node]:
+    """*linted*: nothing starts in a machine before the lints have passed."""
     name, variant = key(spec), spec.variant
     content = variant.model_dump(mode="json", by_alias=True)
     tree = f"tree.{name}"
@@ -168,11 +169,12 @@ def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str
         )  # fmt: skip
     images = [image.model_dump(mode="json", by_alias=True) for image in variant.outputs.images]
     wanted = set(variant.tests)
+    first = (f"lint.{name}",) if linted else ()
     gate: dict[str, Any] = {"key": name, "arch": spec.arch, "suite": manifest.compose.suite, "ref": variant.ref}
     gate |= {"url": variant.outputs.ostree.url, "sign": variant.outputs.ostree.sign, "kargs": content["kargs"]}
     if wanted & {"update", "rollback"}:
         params = {**gate, "rollback": "rollback" in wanted, "required": variant.require_previous}
-        yield _node("update", name, needs=(f"commit.{name}", "lock", tree), params=params)
+        yield _node("update", name, needs=(f"commit.{name}", "lock", tree, *first), params=params)
     if images or wanted & {"boot", "fallback"}:
         params = {"key": name, "arch": spec.arch, "suite": manifest.compose.suite, "ref": variant.ref}
         params |= {"url": variant.outputs.ostree.url, "sign": variant.outputs.ostree.sign}
@@ -180,11 +182,11 @@ def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str
         yield _node("image", name, needs=(f"commit.{name}", "lock", tree), params=params)
         if "boot" in wanted:
             yield _node(
-                "boot", name, needs=(f"image.{name}", f"commit.{name}", tree),
+                "boot", name, needs=(f"image.{name}", f"commit.{name}", tree, *first),
                 params={"key": name, "arch": spec.arch},
             )  # fmt: skip
         if "fallback" in wanted:
-            needs = (f"image.{name}", f"commit.{name}", "lock", tree)
+            needs = (f"image.{name}", f"commit.{name}", "lock", tree, *first)
             yield _node("fallback", name, needs=needs, params=gate)
 
 

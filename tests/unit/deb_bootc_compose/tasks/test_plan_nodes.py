@@ -56,6 +56,14 @@ def test_every_task_has_its_inputs(manifest: Path) -> None:
     assert "metadata" in made["publish"].needs
 
 
+def test_no_machine_starts_before_the_lints_have_passed(manifest: Path) -> None:
+    assert "lint.server.amd64" in nodes(manifest)["boot.server.amd64"].needs
+    assert "lint.server.amd64" in nodes(manifest)["update.server.amd64"].needs
+    without = nodes(manifest, Options(skip=("lint",)))
+    assert "boot.server.amd64" in without
+    assert not any("lint" in need for node in without.values() for need in node.needs)
+
+
 def test_packages_are_asked_once(manifest: Path) -> None:
     asked = nodes(manifest)["lock"].params["variants"]["server.amd64"]
     assert asked["packages"] == ["systemd", "ssh", "agent"]

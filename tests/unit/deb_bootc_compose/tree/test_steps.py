@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from deb_bootc_compose.lints import prepare_root as lint_prepare_root
+from deb_bootc_compose.lints.model import Root
 from deb_bootc_compose.tree import var
 from deb_bootc_compose.tree.ids import Ledger
 from deb_bootc_compose.tree.spec import AddFile, FinishOptions, State, Units, VarRule
@@ -111,6 +113,17 @@ def test_composefs_is_asked_for_only_where_it_exists(features: tuple[str, ...], 
     prepare_root.run(tmp_path, NOTHING, State(ostree_features=features))
     assert f"enabled = {enabled}\n" in (tmp_path / prepare_root.CONF).read_text()
     assert not (tmp_path / "etc/ostree/prepare-root.conf").exists()
+
+
+def test_a_prepare_root_of_the_manifest_is_kept_for_the_lint_to_judge(tmp_path: Path) -> None:
+    put(tmp_path, "usr/lib/ostree/ostree-prepare-root")
+    own = "[composefs]\nenabled = yes\n\n[sysroot]\nreadonly = true\n"
+    options = FinishOptions(add_files=(AddFile(path=f"/{prepare_root.CONF}", content=own.encode()),))
+    add_files.run(tmp_path, options, State())
+    prepare_root.run(tmp_path, options, State(ostree_features=("libcurl",)))
+    assert (tmp_path / prepare_root.CONF).read_text() == own
+    (said,) = lint_prepare_root.check(Root(tmp_path, ostree_features=("libcurl",)))
+    assert "it would not boot" in said
 
 
 def test_what_belongs_to_one_machine_goes_and_the_manifests_files_stay(tmp_path: Path) -> None:
