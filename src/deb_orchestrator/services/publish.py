@@ -79,7 +79,7 @@ def publish_suite(db: Database, blobs: BlobStore, suite_name: str, *, force: boo
             newest = _find_newest(conn, suite_name)
             if newest is not None and not force and is_current(conn, newest):
                 return newest
-        draft = draft_publication(db, suite_name)
+        draft = draft_publication(db, blobs, suite_name)
         if not _store(db, blobs, draft):
             continue
         with db.write() as conn:
@@ -91,7 +91,7 @@ def publish_suite(db: Database, blobs: BlobStore, suite_name: str, *, force: boo
 
 def publish_with(db: Database, blobs: BlobStore, suite_name: str, signer: Signer) -> Publication:
     """Build, sign with *signer* in this process, and make it live: for tests and for a hub without signer."""
-    draft = draft_publication(db, suite_name)
+    draft = draft_publication(db, blobs, suite_name)
     _store(db, blobs, draft)
     with db.write() as conn:
         find_suite(conn, suite_name)
@@ -146,12 +146,13 @@ def _read(conn: Connection, query: sa.Select[tuple[object, ...]]) -> Publication
 
 
 def _store(db: Database, blobs: BlobStore, draft: Draft) -> bool:
-    """False if files that follow were collected between their choice and our hold: they are not chosen again."""
+    """False if a file that was made earlier was collected between its choice and our hold: it is not chosen again."""
     followers = {file.sha256 for file in draft.followers}
-    names = {file.sha256 for file in draft.files if file.data is not None} | followers
+    same = {file.sha256 for file in draft.files if file.data is None and is_packed(file.path)}
+    names = {file.sha256 for file in draft.files if file.data is not None} | followers | same
     with db.write() as conn:
         spared = hold_blobs(conn, names | {BlobStore.name_of(draft.release)})
-    if any(not blobs.has(name) for name in followers.intersection(spared)):
+    if any(not blobs.has(name) for name in same.union(followers.intersection(spared))):
         return False
     for file in draft.files:
         if file.data is not None:

@@ -2,16 +2,17 @@
 
 A block is a run of packages of an index, and is known by their ids: what a package's stanza says never changes. Those
 of an index are cut at package names chosen by a hash, so a package that comes or goes changes the block it is in. What
-is left that costs what exists is to list the ids, to join the blocks, and to hash both forms and the plain one.
+is left that costs what exists is to join the blocks of an index that changed, and to hash both forms and the plain one.
+An index of the same blocks as an earlier one is that one.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Table
@@ -21,8 +22,12 @@ from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.engine import Database, insert_new
 from deb_orchestrator.store.tables_publish import index_block
 from debcore.aptrepo import IndexFile, join_blocks
+from debcore.aptrepo.paths import is_packed
+from debcore.blobs import BlobStore
 from debcore.compress import CODECS
 
+#: Name and id of a package.
+Entry = tuple[str, int]
 #: Packages of a block on average, and at most.
 MEAN, MOST = 128, 512
 #: Blocks that are asked for, or made, at once.
@@ -35,13 +40,6 @@ _FORGET = 30 * _NOTE_USE
 _FORM = "stanzas-1"
 
 
-class Entry(NamedTuple):
-    """A package of an index, in its order."""
-
-    name: str
-    id: int
-
-
 class SqlBlockCache:
     """Compressed blocks in `index_block`. New ones are kept in memory until `flush`, outside other transactions."""
 
@@ -49,6 +47,7 @@ class SqlBlockCache:
         self._db, self._conn = db, conn
         self._new: dict[tuple[str, str], bytes] = {}
         self._used: list[tuple[str, str]] = []
+        self._replaced: list[tuple[str, str]] = []
         self._note_before = now(conn) - _NOTE_USE
 
     def find(self, recipe: str, sha256: str) -> bytes | None:
@@ -68,6 +67,11 @@ class SqlBlockCache:
     def put(self, recipe: str, sha256: str, compressed: bytes) -> None:
         self._new[recipe, sha256] = compressed
 
+    def replace(self, recipe: str, sha256: str, data: bytes) -> None:
+        """As `put`, for what is known by its place and not by its content."""
+        self._replaced.append((recipe, sha256))
+        self.put(recipe, sha256, data)
+
     def flush(self) -> None:
         if not self._new and not self._used:
             return
@@ -79,6 +83,8 @@ class SqlBlockCache:
             for recipe in sorted({recipe for recipe, _ in self._used}):
                 for names in chunks(sorted({name for of, name in self._used if of == recipe})):
                     conn.execute(index_block.update().where(c.recipe == recipe, c.sha256.in_(names)).values(used_at=at))
+            for recipe, name in sorted(self._replaced):
+                conn.execute(index_block.delete().where(c.recipe == recipe, c.sha256 == name))
             rows = [
                 {"recipe": recipe, "sha256": sha256, "data": data, "used_at": at}
                 for (recipe, sha256), data in sorted(self._new.items())
@@ -88,35 +94,50 @@ class SqlBlockCache:
 
 
 def make_index(
-    conn: Connection, cache: SqlBlockCache, path: str, package: Table, entries: Iterable[Entry]
+    conn: Connection, cache: SqlBlockCache, blobs: BlobStore, path: str, package: Table, entries: Iterable[Entry]
 ) -> tuple[IndexFile, ...]:
-    """The plain, gz and zst form of the index at *path*; *package* is the table of *entries*."""
-    return join_blocks(path, _pack(conn, cache, package, cut(entries)))
+    """The plain, gz and zst form of the index at *path*; *package* is the table of *entries*.
+
+    Of one that was made before and that *blobs* has, the forms have no data.
+    """
+    blocks = {_name(package, ids): ids for ids in cut(entries)}
+    whole = hashlib.sha256("\n".join(blocks).encode()).hexdigest()
+    recipe = "-".join(["whole", _FORM, *(codec.recipe for codec in CODECS.values())])
+    kept = cache.find(recipe, whole)
+    if kept is not None:
+        files = tuple(IndexFile(path + form, size, sha256, None) for form, size, sha256 in json.loads(kept))
+        if all(blobs.has(file.sha256) for file in files if is_packed(file.path)):
+            return files
+    files = join_blocks(path, _pack(conn, cache, package, blocks))
+    forms = [(file.path.removeprefix(path), file.size, file.sha256) for file in files]
+    cache.replace(recipe, whole, json.dumps(forms).encode())
+    return files
 
 
 def cut(entries: Iterable[Entry]) -> Iterator[tuple[int, ...]]:
     """The ids of each block."""
     block: list[int] = []
     half = MEAN // 2
-    for entry in entries:
-        full = len(block) >= half and zlib.crc32(entry.name.encode()) % half == 0
+    for name, id_ in entries:
+        full = len(block) >= half and zlib.crc32(name.encode()) % half == 0
         if block and (full or len(block) == MOST):
             yield tuple(block)
             block = []
-        block.append(entry.id)
+        block.append(id_)
     if block:
         yield tuple(block)
 
 
 def _pack(
-    conn: Connection, cache: SqlBlockCache, package: Table, blocks: Iterator[tuple[int, ...]]
+    conn: Connection, cache: SqlBlockCache, package: Table, blocks: Mapping[str, tuple[int, ...]]
 ) -> Iterator[Mapping[str, bytes]]:
     """The forms of each block by codec, from the cache or made."""
     recipes = {name: f"{_FORM}-{codec.recipe}" for name, codec in CODECS.items()}
-    while some := {_name(package, ids): ids for ids in islice(blocks, _AT_ONCE)}:
-        held = cache.find_many(list(recipes.values()), list(some))
+    names = iter(blocks)
+    while some := list(islice(names, _AT_ONCE)):
+        held = cache.find_many(list(recipes.values()), some)
         lacking = [name for name in some if any((recipe, name) not in held for recipe in recipes.values())]
-        made = _make(conn, package, {name: some[name] for name in lacking})
+        made = _make(conn, package, {name: blocks[name] for name in lacking})
         for name in some:
             if name in lacking:
                 forms = next(made)

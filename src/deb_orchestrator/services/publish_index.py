@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +12,8 @@ from sqlalchemy import Connection
 
 from deb_orchestrator.dispatch.events import last_event
 from deb_orchestrator.services.publish_blocks import Entry, SqlBlockCache, make_index
-from deb_orchestrator.services.suite_view import View, load_view, select_content
+from deb_orchestrator.services.publish_list import list_members
+from deb_orchestrator.services.suite_view import View, load_view
 from deb_orchestrator.store.clock import as_datetime, now
 from deb_orchestrator.store.engine import Database
 from deb_orchestrator.store.tables_publish import (
@@ -25,6 +25,7 @@ from deb_orchestrator.store.tables_publish import (
     suite_snapshot,
 )
 from debcore.aptrepo import IndexFile, Release, packages_path, sources_path
+from debcore.blobs import BlobStore
 from debcore.errors import Failure
 
 
@@ -36,11 +37,11 @@ class Draft:
     generation: int
     event: int
     release: bytes
-    files: tuple[IndexFile, ...]
+    files: tuple[IndexFile, ...]  #: those that are as they were have no data
     followers: tuple[IndexFile, ...] = ()  #: made earlier, stored already; of plain forms only the hash is known
 
 
-def draft_publication(db: Database, suite_name: str) -> Draft:
+def draft_publication(db: Database, blobs: BlobStore, suite_name: str) -> Draft:
     """The next generation of the suite from one snapshot of the database. Errors: Failure if there is no such suite."""
     with db.read() as conn:
         row = find_suite(conn, suite_name)
@@ -52,8 +53,8 @@ def draft_publication(db: Database, suite_name: str) -> Draft:
         generation = 1 + (conn.execute(newest).scalar() or 0)
         files = [
             file
-            for path, package, entries in _indexes(conn, row, view)
-            for file in make_index(conn, cache, path, package, entries)
+            for path, package, entries in _indexes(conn, cache, row, view, event)
+            for file in make_index(conn, cache, blobs, path, package, entries)
         ]
         release = _make_release(row, generation, now(conn))
         followers = _find_followers(conn, suite_name, files)
@@ -89,25 +90,19 @@ def _make_release(row: sa.Row[Any], generation: int, at: int) -> Release:
     )  # fmt: skip
 
 
-def _indexes(conn: Connection, row: sa.Row[Any], view: View) -> Iterator[tuple[str, sa.Table, list[Entry]]]:
+def _indexes(
+    conn: Connection, cache: SqlBlockCache, row: sa.Row[Any], view: View, event: int
+) -> Iterator[tuple[str, sa.Table, list[Entry]]]:
     """Path, table and entries of each. Udebs, if there are any, have indexes of their own: no installed system may see
     one."""
-    p, s = binary_package.c, source_package.c
-    binaries = _list(conn, select_content(view, "binary", p.name, p.version_key, p.id, p.component, p.arch, p.path))
-    sources = _list(conn, select_content(view, "source", s.name, s.version_key, s.id, s.component))
+    binaries = list_members(conn, cache, view, "binary", event)
+    sources = list_members(conn, cache, view, "source", event)
     for component in row.components:
-        mine = [one for one in binaries if one.component == component]
         for arch in row.arches:
-            fitting = [one for one in mine if one.arch in (arch, "all")]
-            debs = [Entry(one.name, one.id) for one in fitting if not one.path.endswith(".udeb")]
-            yield packages_path(component, arch), binary_package, debs
-            if len(debs) < len(fitting):
-                udebs = [Entry(one.name, one.id) for one in fitting if one.path.endswith(".udeb")]
+            fits = (arch, "all")
+            mine = [(name, id_, udeb) for name, id_, of, its, udeb in binaries if its in fits and of == component]
+            yield packages_path(component, arch), binary_package, [(name, id_) for name, id_, udeb in mine if not udeb]
+            if udebs := [(name, id_) for name, id_, udeb in mine if udeb]:
                 yield packages_path(f"{component}/debian-installer", arch), binary_package, udebs
-        own = [Entry(one.name, one.id) for one in sources if one.component == component]
+        own = [(name, id_) for name, id_, of, *_ in sources if of == component]
         yield sources_path(component), source_package, own
-
-
-def _list(conn: Connection, query: sa.Select[Any]) -> list[sa.Row[Any]]:
-    """In the order of an index: by name, version and id. Sorted here, for a database would carry whole rows about."""
-    return sorted(conn.execute(query).all(), key=itemgetter(0, 1, 2))

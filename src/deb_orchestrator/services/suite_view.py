@@ -115,10 +115,11 @@ def _find_rule(conn: Connection, order: Sequence[str], source: str, at: int | No
     return conn.execute(mine.order_by(_rank(rules.suite, order)).limit(1)).scalar_one_or_none()
 
 
-def select_content(view: View, kind: str, *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+def select_content(view: View, kind: str, *columns: sa.ColumnElement[Any], few: bool = False) -> sa.Select[Any]:
     """*columns* of what the view's suite sees; `kind` is source or binary.
 
     Columns of `source_package` or `binary_package` may be asked for, and those of `suite_source` or `suite_binary`.
+    *few*: the caller adds what leaves few packages, so that what hides them is looked up for each of these.
     """
     table, package = (suite_source, source_package) if kind == "source" else (suite_binary, binary_package)
     name = source_of(package)
@@ -127,7 +128,7 @@ def select_content(view: View, kind: str, *columns: sa.ColumnElement[Any]) -> sa
     if len(view.order) == 1:
         query = query.where(table.c.suite == view.suite)
     else:
-        query = query.where(table.c.suite.in_(view.order), _is_first(view, table, name))
+        query = query.where(table.c.suite.in_(view.order), _is_first(view, table, name, few=few))
     return query.where(_is_taken(view, name)) if view.has_rules else query
 
 
@@ -136,15 +137,20 @@ def source_of(package: Table) -> sa.Column[Any]:
     return package.c.source if "source" in package.c else package.c.name
 
 
-def _is_first(view: View, table: Table, name: sa.Column[Any]) -> sa.ColumnElement[bool]:
-    """No suite that stands earlier in the order holds the source. What those hold is found once, not for each row."""
+def _is_first(view: View, table: Table, name: sa.Column[Any], *, few: bool) -> sa.ColumnElement[bool]:
+    """No suite that stands earlier in the order holds the source.
+
+    What those hold is found once, or, if the packages asked about are *few*, for each of them by an index.
+    """
     first, *others = view.order
     tests = [table.c.suite == first]
     for n, suite in enumerate(others, start=1):
         held, package = table.alias(), name.table.alias()
-        query = sa.select(source_of(package)).join_from(held, package, package.c.id == held.c.package_id)  # type: ignore[arg-type]  # an alias has the columns of its table
+        source = source_of(package)  # type: ignore[arg-type]  # an alias has the columns of its table
+        query = sa.select(source).join_from(held, package, package.c.id == held.c.package_id)
         query = query.where(held.c.suite.in_(view.order[:n]), active(held, view.at))  # type: ignore[arg-type]
-        tests.append((table.c.suite == suite) & name.not_in(query))
+        hidden = query.where(source == name).correlate(name.table).exists() if few else name.in_(query)
+        tests.append((table.c.suite == suite) & ~hidden)
     return sa.or_(*tests)
 
 

@@ -14,7 +14,7 @@ from debcore.errors import HostFailed
 
 @dataclass(frozen=True)
 class IndexFile:
-    """One file that Release lists. `data` is None for the plain form, which is hashed and never served."""
+    """One file that Release lists. `data` is None for the plain form, which is never served, and for what is stored."""
 
     path: str  #: below dists/SUITE
     size: int  #: bytes
