@@ -30,8 +30,8 @@ from debcore.hub.model import BuildSpec, ClaimAsk, Claimed, Enrol
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a claim is parked, and pauses after faults.
-PARK_S = 20.0
+#: Seconds that a claim is parked (proxies end what is silent for 60), and pauses after faults.
+PARK_S = 50.0
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 

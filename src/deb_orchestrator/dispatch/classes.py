@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -37,9 +38,18 @@ def find_classes(db: Connection, offer: Offer) -> tuple[int, ...]:
     return tuple(row.id for row in rows if not find_refusal(offer, read_class(row)))
 
 
-def find_known(db: Connection) -> frozenset[int]:
-    """All classes there are."""
-    return frozenset(db.execute(select(job_class.c.id)).scalars())
+class ClassBook:
+    """What the classes of one database require, read once: a row of job_class never changes, and none is removed."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Requirement] = {}
+
+    def find(self, db: Connection) -> Mapping[int, Requirement]:
+        """All classes there are, by id."""
+        ids = list(db.execute(select(job_class.c.id)).scalars())
+        if any(id_ not in self._known for id_ in ids):
+            self._known = {row.id: read_class(row) for row in db.execute(select(job_class))}
+        return {id_: self._known[id_] for id_ in ids}
 
 
 def read_class(row: Row[Any]) -> Requirement:

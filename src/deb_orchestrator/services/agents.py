@@ -6,19 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, exists, func, insert, literal, or_, select, true, update
 
 from deb_orchestrator.dispatch import statements
-from deb_orchestrator.dispatch.classes import find_classes, find_known
 from deb_orchestrator.dispatch.events import NewEvent, append_events
+from deb_orchestrator.dispatch.grants import hash_secret
 from deb_orchestrator.dispatch.moves import agent_topic
 from deb_orchestrator.dispatch.queue import find_heads, find_queued
 from deb_orchestrator.domain import jobs
+from deb_orchestrator.domain.hosts import find_refusal
 from deb_orchestrator.services.hub import Conflict, Hub, NotFound, Principal, log_audit
 from deb_orchestrator.services.people import hash_token
 from deb_orchestrator.store.clock import as_datetime, now
 from deb_orchestrator.store.engine import hint
-from deb_orchestrator.store.tables import agent, hub_heartbeat, job, pool
+from deb_orchestrator.store.tables import agent, agent_boot, hub_heartbeat, job, job_attempt, pool
 from debcore.hub import model
 from debcore.job import API as JOB_API
 
@@ -26,6 +27,8 @@ from debcore.job import API as JOB_API
 SIGN_POOL = "sign"
 #: Written into the SQL text: the planner must see that the partial index serves.
 _RUNNING = literal(jobs.State.RUNNING.value, literal_execute=True)
+#: Agents up to which what they run is asked for by their ids.
+_NAMED = 500
 #: Agents that may wait to be approved at a time.
 MAX_PENDING = 100
 
@@ -75,13 +78,13 @@ def _check_room(db: Connection) -> None:
 
 def find_agent(hub: Hub, name: str) -> model.Agent:
     with hub.db.read() as db:
-        return _models(db, [_row(db, name)])[0]
+        return read_agents(db, [_row(db, name)])[0]
 
 
 def list_agents(hub: Hub) -> list[model.Agent]:
     with hub.db.read() as db:
         rows = db.execute(select(agent).where(agent.c.token_hash.isnot(None)).order_by(agent.c.name)).all()
-        return _models(db, rows)
+        return read_agents(db, rows)
 
 
 def approve(hub: Hub, who: Principal, name: str) -> model.Agent:
@@ -147,29 +150,45 @@ class Look:
 
 
 def claim(hub: Hub, agent_id: int, ask: model.ClaimAsk, *, first: bool) -> Look:
-    """One try. *first* is the first one of a call: it must reach the statement, which also tells what is held.
+    """One try. *first* is the first one of a call: it reaches the statement if that has more to do than to look.
 
     Errors: UnknownAgent once the agent is revoked.
-    Later ones look with a read connection first, so that parked agents write nothing.
+    All look with a read connection first, so that agents that wait write nothing.
     """
     if not set(ask.api) & set(JOB_API):
         raise Conflict(
             f"the agent's tool speaks job directories {ask.api}, this hub {JOB_API}", hint="upgrade the older of them"
         )
     with hub.db.read() as db:
-        row = db.execute(select(agent).where(agent.c.id == agent_id)).one_or_none()
+        found = select(agent, hub_heartbeat.c.maintenance).join_from(agent, hub_heartbeat, true())
+        row = db.execute(found.where(agent.c.id == agent_id)).one_or_none()
         if row is None or row.state != "approved":
             raise jobs.UnknownAgent("this agent was revoked", hint="ask the hub's admin")
         offer = read_offer(row, load_trusts(db), disk_mb=ask.disk_mb)
-        idle = find_maintenance(db) is not None and SIGN_POOL not in offer.pools  # what is built is still published
-        classes = () if idle or row.paused_reason is not None else find_classes(db, offer)
-        look = Look(fits=frozenset(classes), known=find_known(db))
-        if not first and not find_heads(db, agent_id, classes):
+        idle = row.maintenance is not None and SIGN_POOL not in offer.pools  # what is built is still published
+        known = hub.classes.find(db)
+        if idle or row.paused_reason is not None:
+            classes: tuple[int, ...] = ()
+        else:
+            classes = tuple(id_ for id_, wants in known.items() if not find_refusal(offer, wants))
+        look = Look(fits=frozenset(classes), known=frozenset(known))
+        if not (classes and find_heads(db, agent_id, classes)) and not (first and _has_news(db, agent_id, ask)):
+            if first:
+                hub.seen.note(agent_id, now(db))
+                return look
             return replace(look, left=find_queued(db, look.fits))
     held = [jobs.Held(one.job, one.attempt) for one in ask.held]
     with hub.db.write() as db:
         got = statements.claim(db, agent_id, ask.claim_id, classes, ask.boot_id, held, policy=hub.policy)
         return replace(look, claimed=got, left=frozenset() if got or first else find_queued(db, look.fits))
+
+
+def _has_news(db: Connection, agent_id: int, ask: model.ClaimAsk) -> bool:
+    """True if a claim does something though there is no job: it is one that was answered, or the first of a boot."""
+    boots, attempt = agent_boot.c, job_attempt.c
+    booted = exists().where(boots.agent_id == agent_id, boots.boot_id == ask.boot_id)
+    answered = exists().where(attempt.agent_id == agent_id, attempt.claim_hash == hash_secret(ask.claim_id))
+    return bool(db.execute(select(or_(~booted, answered))).scalar_one())
 
 
 def list_queued(hub: Hub) -> frozenset[int]:
@@ -185,12 +204,12 @@ def _row(db: Connection, name: str) -> Row[Any]:
     return row
 
 
-def _models(db: Connection, rows: Sequence[Row[Any]]) -> list[model.Agent]:
-    """In as many statements for a thousand as for one."""
+def read_agents(db: Connection, rows: Sequence[Row[Any]]) -> list[model.Agent]:
+    """Of rows of table agent, in as many statements for a thousand as for one."""
     trusts = load_trusts(db)
     running = select(job.c.id, job.c.agent_id).where(job.c.state == _RUNNING)
-    if len(rows) == 1:
-        running = running.where(job.c.agent_id == rows[0].id)
+    if len(rows) <= _NAMED:
+        running = running.where(job.c.agent_id.in_([row.id for row in rows]))
     held: dict[int, list[int]] = {}
     for one in db.execute(running.order_by(job.c.id)):
         held.setdefault(one.agent_id, []).append(one.id)

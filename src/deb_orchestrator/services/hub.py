@@ -10,9 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
+from deb_orchestrator.dispatch.classes import ClassBook
 from deb_orchestrator.dispatch.wake import Wake, make_wake
 from deb_orchestrator.domain.jobs import POLICY, Policy
 from deb_orchestrator.services.metrics import Metrics
+from deb_orchestrator.services.seen import Seen
 from deb_orchestrator.store import once
 from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.engine import Database
@@ -32,6 +34,8 @@ class Hub:
     max_blob: int = 8 * 2**30
     policy: Policy = field(default=POLICY)
     metrics: Metrics = field(default_factory=Metrics)
+    seen: Seen = field(default_factory=Seen)
+    classes: ClassBook = field(default_factory=ClassBook)
 
     @cached_property
     def wake(self) -> Wake:

@@ -229,6 +229,7 @@ class Tender:
         """One round; safe to repeat and to run on several hubs."""
         with self._hub.db.write() as db:
             statements.reap(db, policy=self._hub.policy)
+        self._hub.seen.write(self._hub.db)
         publish.settle(self._hub.db, self._hub.blobs)
         with self._hub.db.write() as db:
             give_up_imports(db)

@@ -153,7 +153,8 @@ def _open_sqlite(path: Path, *, alone: bool, clock: clocks.Clock) -> Database:
     common: dict[str, Any] = {"connect_args": {"timeout": WRITE_TIMEOUT, "check_same_thread": False}}
     # One connection writes: waiting in our pool is fair and wakes at once, SQLite's busy handler is neither.
     write = sa.create_engine(url, pool_size=1, max_overflow=0, pool_timeout=WRITE_TIMEOUT, **common)
-    read = sa.create_engine(url, pool_size=4, max_overflow=28, **common)
+    # Kept: to open one costs as much as some reads.
+    read = sa.create_engine(url, pool_size=16, max_overflow=16, **common)
     _set_up_sqlite(write, begin="BEGIN IMMEDIATE", pragmas=("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"))
     _set_up_sqlite(read, begin="BEGIN", pragmas=("query_only=ON",))
     try:
@@ -200,8 +201,8 @@ def _open_postgres(url: URL, *, clock: clocks.Clock) -> Database:
     engine = sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         isolation_level="READ COMMITTED",
-        pool_size=5,
-        max_overflow=27,
+        pool_size=8,  # of which a server has 100 for all hubs, unless it is told otherwise
+        max_overflow=24,
         pool_pre_ping=True,
     ).execution_options(**{clocks.OPTION: clock})
     try:
