@@ -135,13 +135,18 @@ def check_request(hub: Hub, who: Principal, id_: str) -> None:
 
 
 def list_agents(hub: Hub, who: Principal) -> list[Agent]:
-    return [veil(hub, who, one) for one in agents.list_agents(hub)]
+    return hide_faults(find_sight(hub, who), agents.list_agents(hub))
 
 
 def veil(hub: Hub, who: Principal, agent: Agent) -> Agent:
-    """*agent* without its last fault in words, which may be of a build that *who* does not see."""
-    hides = agent.quarantine is not None and not find_sight(hub, who).whole
-    return agent.model_copy(update={"quarantine": ""}) if hides else agent
+    return hide_faults(find_sight(hub, who), [agent])[0]
+
+
+def hide_faults(sight: Sight, found: Iterable[Agent]) -> list[Agent]:
+    """Agents without their last fault in words, which may be of a build that the caller does not see."""
+    if sight.whole:
+        return list(found)
+    return [one if one.quarantine is None else one.model_copy(update={"quarantine": ""}) for one in found]
 
 
 def sees_blob(hub: Hub, who: Principal, sha256: str) -> bool:

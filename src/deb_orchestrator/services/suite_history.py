@@ -1,4 +1,4 @@
-"""What suites held and hold: content as of an event, history, differences, and going back."""
+"""What suites held: history, differences, and going back."""
 
 from __future__ import annotations
 
@@ -12,48 +12,27 @@ from deb_orchestrator.dispatch.events import NewEvent, append_events, last_event
 from deb_orchestrator.services.hub import Hub, Principal, log_audit
 from deb_orchestrator.services.keeping import rely_on_packages
 from deb_orchestrator.services.publish_members import Holding, chunks
-from deb_orchestrator.services.suite_view import RELATIONS, active, load_parents, load_view, select_content, source_of
+from deb_orchestrator.services.suite_content import KINDS, SOURCE, check_event, select_packages
+from deb_orchestrator.services.suite_view import RELATIONS, active, load_parents, load_view, source_of
 from deb_orchestrator.services.suites import find_suite_row, plan_parents, replace_rows
 from deb_orchestrator.services.targets import enqueue_publish
 from deb_orchestrator.store.clock import as_datetime
 from deb_orchestrator.store.tables import event
 from deb_orchestrator.store.tables_publish import binary_package, source_package, suite_binary, suite_source
 from deb_orchestrator.store.tables_suite import suite_rule
-from debcore.errors import Failure
-from debcore.hub.suites import Held, Moved, Rule, SuiteChange, SuiteContent, SuiteDiff
+from debcore.hub.suites import Moved, Rule, SuiteChange, SuiteDiff
 
 #: Packages that moved from which on a difference is found by comparing all.
 _MANY = 5000
+_ENDS = ("created_event", "revoked_event")
 #: Name and architecture of a package; a source's architecture is this word.
 Key = tuple[str, str]
-SOURCE = "source"
-_KINDS = ((SOURCE, suite_source, source_package), ("binary", suite_binary, binary_package))
-
-
-def get_content(
-    hub: Hub, name: str, at: int | None = None, *, part: str = "", offset: int = 0, limit: int = 1000
-) -> SuiteContent:  # fmt: skip
-    """What the suite sees as of event *at* (None: the last), by name; with *part*, what has it in its name.
-
-    Errors: NotFound; Failure on a future event.
-    """
-    with hub.db.read() as db:
-        n = _check_event(db, name, at)
-        pages = [
-            _select(db, name, n, kind).where(package.c.name.contains(part, autoescape=True)) if part
-            else _select(db, name, n, kind)
-            for kind, _, package in _KINDS
-        ]  # fmt: skip
-        page = sa.union_all(*pages).order_by("name", "arch", "version", "suite").offset(offset).limit(limit + 1)
-        rows = db.execute(page).all()
-    found = tuple(Held.model_validate(dict(row._mapping)) for row in rows[:limit])
-    return SuiteContent(suite=name, event=n, packages=found, next=offset + limit if len(rows) > limit else None)
 
 
 def diff_suite(hub: Hub, name: str, old: int, new: int | None = None) -> SuiteDiff:
     """What changed for users of the suite between two events. Errors: NotFound; Failure on a future event."""
     with hub.db.read() as db:
-        ends = (_check_event(db, name, old), _check_event(db, name, new))
+        ends = (check_event(db, name, old), check_event(db, name, new))
         orders = [load_view(db, name, n).order for n in ends]
         touched = _find_touched(db, orders[0], *sorted(ends)) if orders[0] == orders[1] else None
         before, after = (_load_versions(db, name, n, touched) for n in ends)
@@ -81,9 +60,8 @@ def list_history(
     """
     with hub.db.read() as db:
         find_suite_row(db, name)
-        numbers = sa.union(*(select for table in RELATIONS for select in _numbers(table, name))).subquery()
-        query = sa.select(event).join(numbers, numbers.c.n == event.c.n).order_by(event.c.n.desc()).limit(limit)
-        rows = db.execute(query.where(event.c.n < before) if before is not None else query).all()
+        numbers = _list_numbers(db, name, before, limit)
+        rows = db.execute(sa.select(event).where(event.c.n.in_(numbers)).order_by(event.c.n.desc())).all()
         return [_change(db, name, row, most) for row in rows]
 
 
@@ -95,15 +73,15 @@ def revert_suite(hub: Hub, who: Principal, name: str, to: int) -> int:
     if some of what was there then was collected.
     """
     with hub.db.write() as db:
-        now_parents = plan_parents(db, name, load_parents(db, _check_event(db, name, to)).get(name, []))
-        held = {kind: Holding(table, name) for kind, table, _ in _KINDS}
+        now_parents = plan_parents(db, name, load_parents(db, check_event(db, name, to)).get(name, []))
+        held = {kind: Holding(table, name) for kind, table, _ in KINDS}
         plans = {kind: _plan(db, held[kind], to) for kind in held}
         rules = [{"source": r.source, "state": r.state, "owner": r.owner} for r in _load(db, suite_rule, name, to)]
         current = [{"source": r.source, "state": r.state, "owner": r.owner} for r in _load(db, suite_rule, name, None)]
         same_rules = sorted(map(str, rules)) == sorted(map(str, current))
         if now_parents is None and same_rules and not any(gone or come for gone, come in plans.values()):
             return last_event(db)
-        for kind, _, package in _KINDS:
+        for kind, _, package in KINDS:
             rely_on_packages(db, hub.blobs, package, plans[kind][1])
         log_audit(db, who, "suite.revert", name, {"to": to})
         enqueue_publish(db, name)
@@ -120,21 +98,6 @@ def _plan(db: Connection, held: Holding, to: int) -> tuple[list[int], list[int]]
     """Ids that go and ids that come."""
     then, today = ({row.package_id for row in _load(db, held.table, held.suite, at)} for at in (to, None))
     return sorted(today - then), sorted(then - today)
-
-
-def _check_event(db: Connection, name: str, at: int | None) -> int:
-    find_suite_row(db, name)
-    last = last_event(db)
-    if at is not None and not 0 <= at <= last:
-        raise Failure(f"event {at} has not happened", hint=f"the last one is {last}")
-    return last if at is None else at
-
-
-def _select(db: Connection, name: str, at: int, kind: str) -> sa.Select[Any]:
-    table, package = next((table, package) for one, table, package in _KINDS if one == kind)
-    arch = sa.literal(SOURCE) if kind == SOURCE else package.c.arch
-    columns = (package.c.name, package.c.version, arch.label("arch"), source_of(package).label("source"), table.c.suite)
-    return select_content(load_view(db, name, at), kind, *columns)
 
 
 def _find_touched(db: Connection, order: Sequence[str], since: int, until: int) -> frozenset[str] | None:
@@ -156,7 +119,7 @@ def _find_touched(db: Connection, order: Sequence[str], since: int, until: int) 
 
 def _load_versions(db: Connection, name: str, at: int, sources: frozenset[str] | None) -> dict[Key, str]:
     """Of all packages, or those of *sources* only."""
-    queries = [(_select(db, name, at, kind), source_of(package)) for kind, _, package in _KINDS]
+    queries = [(select_packages(load_view(db, name, at), kind), source_of(package)) for kind, _, package in KINDS]
     if sources is None:
         return _versions(row for query, _ in queries for row in db.execute(query))
     return _versions(
@@ -179,18 +142,31 @@ def _load(db: Connection, table: Table, name: str, at: int | None) -> Sequence[R
     return db.execute(sa.select(table).where(table.c.suite == name, active(table, at))).all()
 
 
-def _numbers(table: Table, name: str) -> tuple[sa.Select[Any], sa.Select[Any]]:
-    c = table.c
-    come = sa.select(c.created_event.label("n")).where(c.suite == name)
-    gone = sa.select(c.revoked_event.label("n")).where(c.suite == name, c.revoked_event.isnot(None))
-    return come, gone
+def _list_numbers(db: Connection, name: str, before: int | None, limit: int) -> list[int]:
+    """The last *limit* events, below *before*, at which anything of the suite's own came or left; newest first."""
+    steps = [_step_down(getattr(table.c, end), name, before, limit) for table in RELATIONS for end in _ENDS]
+    every = sa.union(*(sa.select(one.c.n) for one in steps)).subquery()
+    return list(db.execute(sa.select(every.c.n).order_by(every.c.n.desc()).limit(limit)).scalars())
+
+
+def _step_down(column: sa.Column[int], name: str, before: int | None, limit: int) -> sa.Subquery:
+    """The values of *column* of the suite's rows, each once, the highest first.
+
+    From each to the next by an index, for an event may have moved very many packages.
+    """
+    mine = sa.select(sa.func.max(column)).where(column.table.c.suite == name)
+    top = mine if before is None else mine.where(column < before)
+    values = top.with_only_columns(sa.func.max(column).label("n")).cte(recursive=True)
+    lower = mine.where(column < values.c.n).correlate(values).scalar_subquery()
+    values = values.union_all(sa.select(lower).where(values.c.n.is_not(None)))
+    return sa.select(values.c.n).where(values.c.n.is_not(None)).limit(limit).subquery()
 
 
 def _change(db: Connection, name: str, row: Row[Any], most: int | None) -> SuiteChange:
     ends, more = [], 0
     for end in (1, 0):
         moved: list[Row[Any]] = []
-        for kind in _KINDS:
+        for kind in KINDS:
             found, left = _load_moved(db, name, kind, row.n, end, most)
             moved += found
             more = max(more, left)

@@ -46,12 +46,16 @@ class SuiteClient(HubClient):
 
     def content(self, name: str, *, at: int | None = None) -> Iterator[suites.SuiteContent]:
         """The pages of what the suite sees as of event *at*; all are of one event."""
-        offset: int | None = 0
-        while offset is not None:
-            answer = self._get(f"/suites/{name}/packages", at=at, offset=offset, limit=5000)
+        where: dict[str, int | str] | None = {}
+        while where is not None:
+            answer = self._get(f"/suites/{name}/packages", at=at, limit=5000, **where)
             page = suites.SuiteContent.model_validate(answer)
             yield page
-            at, offset = page.event, page.next
+            at = page.event
+            if page.after is not None:
+                where = {"after": page.after}
+            else:  # a hub that knows offsets only
+                where = None if page.next is None else {"offset": page.next}
 
     def add_package(self, name: str, ask: suites.PackageAsk) -> int:
         """The event from which on the suite has it."""

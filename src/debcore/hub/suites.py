@@ -83,12 +83,14 @@ class Held(Wire):
 
 
 class SuiteContent(Wire):
-    """A page of what a suite sees as of `event`; `next` is the offset of the next page."""
+    """A page of what a suite sees as of `event`. The next one is asked for with `after`; `next` is its offset, for
+    hubs and clients that know nothing better."""
 
     suite: str
     event: int
     packages: tuple[Held, ...]
     next: int | None = None
+    after: str | None = None
 
 
 class Moved(Wire):

@@ -20,6 +20,7 @@ from deb_orchestrator.services import (
     sealed,
     snapshots,
     sources,
+    suite_content,
     suite_history,
     suite_packages,
 )
@@ -196,7 +197,7 @@ class Keeper:
 
     def _check_content(self, suite: str, at: int | None) -> None:
         hub = self.farm.hub
-        for package in suite_history.get_content(hub, suite, at).packages:
+        for package in suite_content.get_content(hub, suite, at).packages:
             if package.arch == "source":
                 continue
             path = f"pool/main/{package.source[0]}/{package.source}/{package.name}_{package.version}_{package.arch}.deb"

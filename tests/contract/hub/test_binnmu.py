@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from deb_orchestrator.services import queries, rebuilds, requests, suite_history, suite_packages, suites, targets
+from deb_orchestrator.services import (
+    queries,
+    rebuilds,
+    requests,
+    suite_content,
+    suite_packages,
+    suites,
+    targets,
+)
 from deb_orchestrator.services.hub import NotFound
 from debcore.errors import Failure
 from debcore.hub import model
@@ -19,7 +27,7 @@ def ask(farm: Farm, *sources: str, target: str = SUITE, reason: str = "Rebuild a
 
 
 def binaries(farm: Farm, suite: str) -> set[tuple[str, str, str]]:
-    packages = suite_history.get_content(farm.hub, suite).packages
+    packages = suite_content.get_content(farm.hub, suite).packages
     return {(p.name, p.arch, p.version) for p in packages if p.arch != "source"}
 
 

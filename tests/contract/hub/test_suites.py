@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from deb_orchestrator.services import publish, queries, suite_history, suite_packages, suites
+from deb_orchestrator.services import publish, queries, suite_content, suite_history, suite_packages, suites
 from deb_orchestrator.services.hub import Conflict, NotFound
 from debcore.aptrepo import PoolFile
 from debcore.deb822 import make_stanza
@@ -40,7 +40,7 @@ def make(farm: Farm, name: str = SIDE, *parents: str) -> None:
 
 def see(farm: Farm, suite: str, at: int | None = None) -> dict[str, tuple[str, str]]:
     """Source → its version and the suite that gives it; the binaries say the same."""
-    packages = suite_history.get_content(farm.hub, suite, at).packages
+    packages = suite_content.get_content(farm.hub, suite, at).packages
     sources = {p.name: (p.version, p.suite) for p in packages if p.arch == "source"}
     assert {p.source: (p.version, p.suite) for p in packages if p.arch != "source"} == sources
     return sources
@@ -229,10 +229,10 @@ def test_going_back_cannot_close_a_loop(farm: Farm) -> None:
 def test_content_comes_in_pages_of_one_event(farm: Farm) -> None:
     for n in range(4):
         put(farm, SUITE, f"package{n}", "1")
-    page = suite_history.get_content(farm.hub, SUITE, limit=5)
+    page = suite_content.get_content(farm.hub, SUITE, limit=5)
     assert (len(page.packages), page.next) == (5, 5)
     put(farm, SUITE, "aaa", "1")
-    rest = suite_history.get_content(farm.hub, SUITE, page.event, offset=5, limit=5)
+    rest = suite_content.get_content(farm.hub, SUITE, page.event, offset=5, limit=5)
     names = [p.name for p in (*page.packages, *rest.packages)]
     assert names == sorted(f"package{n}" for n in range(4) for _ in range(2))
     assert rest.next is None

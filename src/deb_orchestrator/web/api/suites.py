@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from deb_orchestrator.services import access, asking, queries, suite_history, suite_packages, suites
+from deb_orchestrator.services import access, asking, queries, suite_content, suite_history, suite_packages, suites
 from deb_orchestrator.web.api.context import Admin, Anybody, HubDep, SuiteManager, SuiteReader, base_url
 from debcore.hub import model
 from debcore.hub import suites as wire
@@ -85,10 +85,13 @@ def remove_rule(hub: HubDep, who: SuiteManager, name: str, source: Source) -> Re
 @router.get("/{name}/packages")
 def get_content(
     hub: HubDep, _who: SuiteReader, name: str, at: Event | None = None,
-    offset: Annotated[int, Query(ge=0, lt=2**31)] = 0, limit: Annotated[int, Query(ge=1, le=10000)] = 1000,
+    after: Annotated[str, Query(max_length=1000)] = "", offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+    limit: Annotated[int, Query(ge=1, le=10000)] = 1000,
 ) -> wire.SuiteContent:  # fmt: skip
-    """What the suite sees as of event *at*, inherited packages included. For a given event the pages never change."""
-    return suite_history.get_content(hub, name, at, offset=offset, limit=limit)
+    """What the suite sees as of event *at*, inherited packages included. For a given event the pages never change.
+
+    *after*: what the page before says. *offset* costs more the larger it is."""
+    return suite_content.get_content(hub, name, at, after=after, offset=offset, limit=limit)
 
 
 @router.post("/{name}/packages")

@@ -10,6 +10,8 @@ from fastapi.responses import Response
 from deb_orchestrator.domain.jobs import State
 from deb_orchestrator.services import access, agents, audits, hosts, lists, queries, queue_view, sight
 from deb_orchestrator.services.event_view import list_newest, list_types
+from deb_orchestrator.services.host_list import STATES as HOST_STATES
+from deb_orchestrator.services.host_list import list_hosts
 from deb_orchestrator.services.hub import Denied
 from deb_orchestrator.services.search import search as find
 from deb_orchestrator.web.ui.frame import HubDep, Number, Page, Text, Visitor, check_admin_form, go
@@ -27,12 +29,12 @@ Csrf = Annotated[str, Form()]
 
 @router.get("/")
 def dashboard(request: Request, hub: HubDep, who: Visitor) -> Response:
-    failed, builders = lists.Wanted(state=BuildState.FAILED), sight.list_agents(hub, who)
-    shown = [job for one in builders[:12] for job in one.jobs]
+    failed, builders = lists.Wanted(state=BuildState.FAILED), list_hosts(hub, who, limit=12)
+    shown = [job for one in builders.agents for job in one.jobs]
     return page(
         request, "dashboard", who,
         counts=queries.count_jobs(hub), builds=lists.list_lines(hub, who, lists.Wanted(), limit=12).builds,
-        failed=lists.list_lines(hub, who, failed, limit=5).builds, agents=builders,
+        failed=lists.list_lines(hub, who, failed, limit=5).builds, hosts=builders,
         farm=hosts.get_farm(hub), running=queue_view.list_running(hub, who, shown),
         suites=access.list_readable(hub, who, queries.list_suites(hub, base_url=str(request.base_url))),
         events=list_newest(hub, who, limit=10).events,
@@ -40,10 +42,15 @@ def dashboard(request: Request, hub: HubDep, who: Visitor) -> Response:
 
 
 @router.get("/hosts")
-def list_hosts(request: Request, hub: HubDep, who: Visitor) -> Response:
+def hosts_(
+    request: Request, hub: HubDep, who: Visitor, state: Text = "", pool: Text = "", part: Text = "", after: Text = ""
+) -> Response:
+    known = state if state in HOST_STATES else ""
+    found = list_hosts(hub, who, state=known, pool=pool, part=part.strip(), after=after)
+    shown = [job for one in found.agents for job in one.jobs]
     return page(
-        request, "hosts", who, agents=sight.list_agents(hub, who), farm=hosts.get_farm(hub),
-        running=queue_view.list_running(hub, who),
+        request, "hosts", who, found=found, farm=hosts.get_farm(hub), state=known, pool=pool, part=part.strip(),
+        after=after, running=queue_view.list_running(hub, who, shown),
     )  # fmt: skip
 
 

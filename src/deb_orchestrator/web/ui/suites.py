@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from deb_orchestrator.services import access, queries, suite_history
+from deb_orchestrator.services.suite_content import get_content
 from deb_orchestrator.services.suite_page import get_page
 from deb_orchestrator.services.suite_view import load_parents
 from deb_orchestrator.services.suites import list_rules
@@ -45,11 +46,11 @@ def suite(request: Request, hub: HubDep, who: Visitor, name: str) -> Response:
 @router.get("/suites/{name}/packages")
 def content(
     request: Request, hub: HubDep, who: Visitor, name: str, part: Text = "", at: Number | None = None,
-    offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+    after: Annotated[str, Query(max_length=1000)] = "",
 ) -> Response:  # fmt: skip
     access.check_all(hub, who, [name])
-    found = suite_history.get_content(hub, name, at, part=part.strip(), offset=offset, limit=ROWS)
-    return page(request, "suite_packages", who, name=name, found=found, part=part.strip(), at=at, offset=offset)
+    found = get_content(hub, name, at, part=part.strip(), after=after, limit=ROWS)
+    return page(request, "suite_packages", who, name=name, found=found, part=part.strip(), at=at, after=after)
 
 
 @router.get("/suites/{name}/history")
