@@ -20,7 +20,8 @@ def claim(farm: Farm, id_: str, *, boot: str = "", held: tuple[model.Held, ...] 
 
 def seen_at(farm: Farm) -> int | None:
     with farm.hub.db.read() as db:
-        return db.execute(sa.select(agent.c.seen_at).where(agent.c.id == farm.agent)).scalar_one()
+        at: int | None = db.execute(sa.select(agent.c.seen_at).where(agent.c.id == farm.agent)).scalar_one()
+    return at
 
 
 def writes(statements: list[str]) -> list[str]:
