@@ -8,14 +8,15 @@ from pathlib import Path
 import click
 
 from deb_orchestrator.agent.loop import Settings, run_agent
-from deb_orchestrator.cli.connection import print_rows
+from deb_orchestrator.cli.connection import options_of, print_rows
 from deb_orchestrator.cli.process import lifetime_option, log_option
 from deb_orchestrator.up import default_state
 from debcore.cli import print_json
 from debcore.command import run
 from debcore.hub.client import AdminClient
-from debcore.hub.credential import find_credential
 from debcore.hub.model import Agent
+
+options = options_of(AdminClient)
 
 
 @click.group(invoke_without_command=True)
@@ -51,11 +52,10 @@ def command(
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_agents(as_json: bool) -> None:
+@options
+def list_agents(client: AdminClient, as_json: bool) -> None:
     """Builders and signers, with the fingerprint to compare before approving."""
-    with AdminClient.of(find_credential()) as client:
-        agents = client.agents()
+    agents = client.agents()
     if as_json:
         print_json(agents)
         return
@@ -65,20 +65,18 @@ def list_agents(as_json: bool) -> None:
 
 @command.command("approve")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def approve(name: str, as_json: bool) -> None:
+@options
+def approve(name: str, client: AdminClient, as_json: bool) -> None:
     """Let NAME work. Compare its fingerprint with the one that it logged."""
-    with AdminClient.of(find_credential()) as client:
-        _print(client.approve(name), as_json)
+    _print(client.approve(name), as_json)
 
 
 @command.command("revoke")
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def revoke(name: str, as_json: bool) -> None:
+@options
+def revoke(name: str, client: AdminClient, as_json: bool) -> None:
     """Shut NAME out at once; what it builds is built elsewhere."""
-    with AdminClient.of(find_credential()) as client:
-        _print(client.revoke(name), as_json)
+    _print(client.revoke(name), as_json)
 
 
 def _print(agent: Agent, as_json: bool) -> None:

@@ -9,13 +9,18 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from deb_orchestrator.cli.connection import client_options
+from deb_orchestrator.cli import check
+from deb_orchestrator.cli.check_options import check_options
+from deb_orchestrator.cli.connection import options_of
+from deb_orchestrator.cli.reports import describe_checks
 from deb_orchestrator.cli.watching import EXIT, follow, print_end
 from debcore.cli import print_json
 from debcore.command import find_program, run
 from debcore.errors import CommandFailed, Failure
+from debcore.hub.check_client import CheckClient
+from debcore.hub.checks import BuildCheck, CheckAsk
 from debcore.hub.client import HubClient
-from debcore.hub.model import Target
+from debcore.hub.model import Request, RequestState, Target
 
 
 @click.command()
@@ -23,26 +28,36 @@ from debcore.hub.model import Target
 @click.option("-t", "--target", help="Target to build for (default: the hub's only one).")
 @click.option("-a", "--arch", "arches", multiple=True, help="Architecture, may be repeated (default: the target's).")
 @click.option("--scratch", is_flag=True, help="Build and keep the files, but put them into no suite.")
+@check_options("Then have the packages checked so, as deb-mock has it: lintian,piuparts.", policy="For --checks.")
 @click.option("--nowait", is_flag=True, help="Return as soon as the hub has the request.")
-@client_options
+@options_of(CheckClient)
 def command(
     sources: tuple[Path, ...],
     target: str | None,
     arches: tuple[str, ...],
     scratch: bool,
+    checks: tuple[str, ...],
+    fail_on: tuple[str, ...],
+    policy: str | None,
     nowait: bool,
-    client: HubClient,
+    client: CheckClient,
     as_json: bool,
 ) -> int:
     """Build source packages: .dsc files, or directories with a debian/ in them.
 
     Several sources are built in the order of their build-dependencies. Asking again for the same content is the same
-    request: what the suite already has is not built twice. Ctrl-C stops watching, not building.
+    request: what the suite already has is not built twice. Ctrl-C stops watching, not building. With --checks the exit
+    status is 4 too if the policy refuses what was found; what is checked of every build is said by `target checks`.
 
     \b
     deb-orchestrator build hostname_3.25.dsc
     deb-orchestrator build -t trixie-local ./my-package ./its-library
+    deb-orchestrator build --checks lintian,autopkgtest ./my-package
     """
+    if (fail_on or policy) and not checks:
+        raise click.UsageError("--fail-on and --policy are for --checks")
+    if checks and nowait:
+        raise click.UsageError("checks are ordered when the packages are there: leave out --nowait")
     chosen = find_target(client, target)
     with TemporaryDirectory(prefix="deb-orchestrator-") as packed:
         dscs = [path if path.is_file() else pack(path, chosen, Path(packed, str(n))) for n, path in enumerate(sources)]
@@ -53,8 +68,28 @@ def command(
     if not as_json:
         click.echo(f"request {request.id}; watch it again with: deb-orchestrator watch {request.id}", err=True)
     request = follow(client, request.id, quiet=as_json)
-    print_json(request) if as_json else print_end(client, request)
-    return EXIT[request.state]
+    if not as_json:
+        print_end(client, request)
+    checked: list[BuildCheck] = []
+    if checks and request.state is RequestState.READY:
+        ask = CheckAsk(names=checks, fail_on=fail_on, policy=policy)
+        checked = check_builds(client, request, ask, quiet=as_json)
+    if as_json:
+        more = {"checks": [one.model_dump(mode="json") for one in checked]} if checks else {}
+        print_json(request.model_dump(mode="json") | more)
+    return max(EXIT[request.state], check.find_status(checked))
+
+
+def check_builds(client: CheckClient, request: Request, ask: CheckAsk, *, quiet: bool) -> list[BuildCheck]:
+    """Have all that *request* built checked at once, and unless *quiet* say what was found; the orders, ended."""
+    orders = [(build, *check.order(client, build, ask)) for build in request.builds]
+    every: list[BuildCheck] = []
+    for build, found, ordered in orders:
+        ended = check.pick(check.follow(client, found, ordered, quiet=quiet), ordered)
+        if not quiet:
+            click.echo("\n".join(describe_checks(build, ended)))
+        every += ended
+    return every
 
 
 def find_target(client: HubClient, name: str | None) -> Target:

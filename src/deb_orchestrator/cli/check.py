@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import click
 
@@ -41,9 +42,7 @@ def command(
     deb-orchestrator check 12 --check lintian,piuparts --fail-on lintian:warning
     """
     ask = CheckAsk(names=checks, fail_on=fail_on, policy=policy, arches=arches, gate=gate)
-    before = {one.id for one in client.build(build).checks}
-    found = client.order_checks(build, ask)
-    ordered = {one.id for one in found.checks} - before
+    found, ordered = order(client, build, ask)
     if not nowait:
         found = follow(client, found, ordered, quiet=as_json)
     mine = pick(found, ordered)
@@ -51,7 +50,19 @@ def command(
         print_json(mine)
     else:
         click.echo("\n".join(describe_checks(build, mine)))
-    return max((EXIT.get(one.state, 0) for one in mine), default=0)
+    return find_status(mine)
+
+
+def order(client: CheckClient, build: int, ask: CheckAsk) -> tuple[Build, set[int]]:
+    """The build, and the numbers of the new orders."""
+    before = {one.id for one in client.build(build).checks}
+    found = client.order_checks(build, ask)
+    return found, {one.id for one in found.checks} - before
+
+
+def find_status(checks: Sequence[BuildCheck]) -> int:
+    """The worst."""
+    return max((EXIT.get(one.state, 0) for one in checks), default=0)
 
 
 def follow(client: CheckClient, build: Build, ordered: set[int], *, quiet: bool) -> Build:

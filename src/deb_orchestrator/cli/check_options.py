@@ -21,7 +21,7 @@ def check_options(which: str, *, policy: str) -> Callable[[Callable[..., Any]], 
                          callback=_read, help=policy),
             click.option("--fail-on", multiple=True, metavar="[CHECK:]LEVEL",
                          help="This level of findings and graver ones fail."),
-            click.option("--check", "checks", multiple=True, metavar="NAMES", callback=_split, help=which),
+            click.option("--check", "--checks", "checks", multiple=True, metavar="NAMES", callback=_split, help=which),
         ):  # fmt: skip
             verb = option(verb)
         return verb

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from debcore.cli import printable
-from debcore.hub.client import HubClient
+from debcore.hub.client import Client, HubClient
 from debcore.hub.credential import find_credential
 
 
@@ -20,12 +20,12 @@ def client_options(verb: Callable[..., Any]) -> Callable[..., Any]:
     return options_of(HubClient)(verb)
 
 
-def options_of(kind: type[HubClient]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def options_of(kind: type[Client]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """`client_options` for a client of another *kind*."""
     return functools.partial(_with_client, kind)
 
 
-def _with_client(kind: type[HubClient], verb: Callable[..., Any]) -> Callable[..., Any]:
+def _with_client(kind: type[Client], verb: Callable[..., Any]) -> Callable[..., Any]:
 
     @click.option("--hub", metavar="URL", help="The hub (default: DEBOOTC_HUB, else the one `up` wrote down).")
     @click.option("--token-file", type=click.Path(path_type=Path), help="File with the token (DEBOOTC_TOKEN_FILE).")

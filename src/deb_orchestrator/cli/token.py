@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 
-from deb_orchestrator.cli.connection import print_rows
+from deb_orchestrator.cli.connection import options_of, print_rows
 from debcore.cli import print_json
 from debcore.hub.client import AdminClient
-from debcore.hub.credential import find_credential
 from debcore.hub.model import TokenAsk
 
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+options = options_of(AdminClient)
 
 
 @click.group()
@@ -22,11 +21,10 @@ def command() -> None:
 @click.argument("name")
 @click.option("--scope", type=click.Choice(["client", "admin"]), default="client", show_default=True)
 @click.option("--days", type=click.IntRange(1, 3650), default=90, show_default=True, metavar="N")
-@JSON
-def make(name: str, scope: str, days: int, as_json: bool) -> None:
+@options
+def make(name: str, scope: str, days: int, client: AdminClient, as_json: bool) -> None:
     """Make a token and print it: it is never shown again."""
-    with AdminClient.of(find_credential()) as client:
-        token = client.make_token(TokenAsk.model_validate({"name": name, "scope": scope, "days": days}))
+    token = client.make_token(TokenAsk.model_validate({"name": name, "scope": scope, "days": days}))
     if as_json:
         print_json(token)
     else:
@@ -34,10 +32,10 @@ def make(name: str, scope: str, days: int, as_json: bool) -> None:
 
 
 @command.command("list")
-@JSON
-def list_tokens(as_json: bool) -> None:
-    with AdminClient.of(find_credential()) as client:
-        tokens = client.tokens()
+@options
+def list_tokens(client: AdminClient, as_json: bool) -> None:
+    """List the tokens, without their secrets."""
+    tokens = client.tokens()
     if as_json:
         print_json(tokens)
         return
@@ -47,10 +45,9 @@ def list_tokens(as_json: bool) -> None:
 
 @command.command("revoke")
 @click.argument("id_", metavar="ID", type=int)
-@JSON
-def revoke(id_: int, as_json: bool) -> None:
-    """At once."""
-    with AdminClient.of(find_credential()) as client:
-        client.revoke_token(id_)
+@options
+def revoke(id_: int, client: AdminClient, as_json: bool) -> None:
+    """Let the token ID open nothing more, at once."""
+    client.revoke_token(id_)
     if as_json:
         print_json({"revoked": id_})

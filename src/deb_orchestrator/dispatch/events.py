@@ -22,7 +22,7 @@ TOPIC = "event"
 
 @dataclass(frozen=True, kw_only=True)
 class NewEvent:
-    """A domain fact. `data` is JSON."""
+    """A domain fact. `data` is JSON; `by`: the person or program whose will it was, told in the data."""
 
     type: str
     data: dict[str, Any] = field(default_factory=dict)
@@ -31,6 +31,7 @@ class NewEvent:
     arch: str | None = None
     attempt: int | None = None
     job: int | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,7 @@ def append_events(db: Connection, events: Sequence[NewEvent]) -> int:
                 "n": first + i,
                 "at": time,
                 "type": new.type,
-                "data": new.data,
+                "data": new.data | ({"by": new.by} if new.by else {}),
                 "request": new.request,
                 "build": new.build,
                 "arch": new.arch,

@@ -97,7 +97,7 @@ def approve(hub: Hub, who: Principal, name: str) -> model.Agent:
             values = {"state": "approved", "approved_at": now(db)}
             db.execute(update(agent).where(agent.c.id == row.id).values(**values))
             log_audit(db, who, "agent.approve", name, {"fingerprint": (row.token_hash or "")[:16]})
-            append_events(db, [NewEvent(type="agent.approved", data={"agent": name})])
+            append_events(db, [NewEvent(type="agent.approved", data={"agent": name}, by=who.name)])
     return find_agent(hub, name)
 
 
@@ -108,7 +108,7 @@ def revoke(hub: Hub, who: Principal, name: str) -> model.Agent:
         db.execute(update(agent).where(agent.c.id == row.id).values(state="revoked"))
         log_audit(db, who, "agent.revoke", name)
         hint(db, agent_topic(row.id))  # a parked claim hears of it at once
-        append_events(db, [NewEvent(type="agent.revoked", data={"agent": name})])
+        append_events(db, [NewEvent(type="agent.revoked", data={"agent": name}, by=who.name)])
     return find_agent(hub, name)
 
 

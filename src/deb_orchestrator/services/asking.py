@@ -48,7 +48,7 @@ def set_archive(hub: Hub, who: Principal, name: str, archive: Archive | None) ->
         log_audit(db, who, "suite.archive", name, {"sources": sources})
         _ask_for_all(db, [name, *find_heirs(load_parents(db), name)])
         uris = sorted({uri for one in sources for uri in one["uris"]})
-        append_events(db, [NewEvent(type="suite.archive", data={"suite": name, "uris": uris})])
+        append_events(db, [NewEvent(type="suite.archive", data={"suite": name, "uris": uris}, by=who.name)])
     return Archive(sources=archive.sources if archive else ())
 
 

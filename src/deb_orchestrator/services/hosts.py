@@ -30,8 +30,8 @@ def set_disabled(hub: Hub, who: Principal, name: str, reason: str | None) -> mod
         action = "disabled" if reason else "enabled"
         log_audit(db, who, f"host.{action}", name, {"reason": reason})
         hint(db, agent_topic(id_))
-        data = {"agent": name, "by": who.name} | ({"reason": reason} if reason else {})
-        append_events(db, [NewEvent(type=f"agent.{action}", data=data)])
+        data = {"agent": name} | ({"reason": reason} if reason else {})
+        append_events(db, [NewEvent(type=f"agent.{action}", data=data, by=who.name)])
     return find_agent(hub, name)
 
 
@@ -45,7 +45,7 @@ def set_pool(hub: Hub, who: Principal, name: str, pool_name: str) -> model.Agent
         db.execute(sa.update(agent).where(agent.c.id == id_).values(pools=[pool_name]))
         log_audit(db, who, "host.pool", name, {"pool": pool_name})
         hint(db, agent_topic(id_))
-        append_events(db, [NewEvent(type="agent.pool", data={"agent": name, "pool": pool_name, "by": who.name})])
+        append_events(db, [NewEvent(type="agent.pool", data={"agent": name, "pool": pool_name}, by=who.name)])
     return find_agent(hub, name)
 
 
@@ -57,7 +57,7 @@ def set_trust(hub: Hub, who: Principal, name: str, trust: int) -> Farm:
             db.execute(sa.insert(pool).values(name=name, trust=trust))
         log_audit(db, who, "pool.trust", name, {"trust": trust})
         _wake_agents(db)
-        append_events(db, [NewEvent(type="pool.trust", data={"pool": name, "trust": trust, "by": who.name})])
+        append_events(db, [NewEvent(type="pool.trust", data={"pool": name, "trust": trust}, by=who.name)])
     return get_farm(hub)
 
 
@@ -67,7 +67,7 @@ def set_maintenance(hub: Hub, who: Principal, reason: str | None) -> Farm:
         db.execute(sa.update(hub_heartbeat).values(maintenance=reason))
         log_audit(db, who, "farm.maintenance", "farm", {"reason": reason})
         _wake_agents(db)
-        append_events(db, [NewEvent(type="farm.maintenance", data={"reason": reason, "by": who.name})])
+        append_events(db, [NewEvent(type="farm.maintenance", data={"reason": reason}, by=who.name)])
     return get_farm(hub)
 
 

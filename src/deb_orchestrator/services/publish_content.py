@@ -113,6 +113,7 @@ def change_members(
     *,
     request: str | None = None,
     build: int | None = None,
+    by: str = "",
 ) -> int:
     """Put packages that are imported into the suite, whose row the caller has locked; as `add_to_suite`."""
     held_sources, held_binaries = Holding(suite_source, suite_name), Holding(suite_binary, suite_name)
@@ -124,7 +125,7 @@ def change_members(
     old_binaries = find_superseded_binaries(conn, held_binaries, new_binaries)
     data = {"suite": suite_name, "sources": list_names(conn, source_package, new_sources)}
     data["binaries"] = list_names(conn, binary_package, new_binaries)
-    n = append_events(conn, [NewEvent(type="suite.changed", data=data, request=request, build=build)])
+    n = append_events(conn, [NewEvent(type="suite.changed", data=data, request=request, build=build, by=by)])
     held_sources.change(conn, n, gone=old_sources, come=new_sources)
     held_binaries.change(conn, n, gone=old_binaries, come=new_binaries)
     return n

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from deb_orchestrator.dispatch.events import NewEvent, append_events
 from deb_orchestrator.services.access import check_privacy
 from deb_orchestrator.services.hub import Hub, Principal, log_audit
 from deb_orchestrator.services.publish_content import NewSuite, ensure_suite
@@ -35,7 +36,9 @@ def set_settings(hub: Hub, who: Principal, name: str, settings: SuiteSettings) -
         if settings.valid_s != before.valid_s:
             enqueue_publish(db, name, force=True)
         request_followers(db, name, anew=True)
-        log_audit(db, who, "suite.set", name, settings.model_dump(mode="json"))
+        said = settings.model_dump(mode="json")
+        log_audit(db, who, "suite.set", name, said)
+        append_events(db, [NewEvent(type="suite.set", data={"suite": name, "settings": said}, by=who.name)])
     return settings
 
 

@@ -63,7 +63,7 @@ def need_packages(hub: Hub, who: Principal, needed: model.PackagesNeeded, *, ret
         )
     with hub.db.write() as db:
         if _open(db, who, needed, was=state):
-            events = [NewEvent(type="packages.needed", request=needed.id, data=_data(needed, target))]
+            events = [NewEvent(type="packages.needed", request=needed.id, data=_data(needed, target), by=who.name)]
             events += _answer(db, needed, target, known, order, retry=retry)
             log_audit(db, who, "request.open", needed.id, {"target": needed.target, "packages": len(known)})
             tell(db, events)

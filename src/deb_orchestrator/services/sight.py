@@ -47,6 +47,10 @@ class Sight:
     def sees_suite(self, name: str) -> bool:
         return not is_private(name, self.hidden)
 
+    def holds(self, column: ColumnElement[str]) -> ColumnElement[bool]:
+        """Rows whose *column* names a suite that the caller sees."""
+        return ~_hides(column, self.hidden)
+
     def targets(self) -> ColumnElement[bool]:
         return ~_hides(target.c.suite, self.hidden) & ~_hides(target.c.build_suite, self.hidden)
 

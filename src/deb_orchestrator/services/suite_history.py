@@ -85,7 +85,7 @@ def revert_suite(hub: Hub, who: Principal, name: str, to: int) -> int:
             rely_on_packages(db, hub.blobs, package, plans[kind][1])
         log_audit(db, who, "suite.revert", name, {"to": to})
         enqueue_publish(db, name)
-        n = append_events(db, [NewEvent(type="suite.reverted", data={"suite": name, "to": to})])
+        n = append_events(db, [NewEvent(type="suite.reverted", data={"suite": name, "to": to}, by=who.name)])
         for kind, (gone, come) in plans.items():
             held[kind].change(db, n, gone=gone, come=come)
         replace_rows(db, suite_rule, name, rules, n)

@@ -43,7 +43,7 @@ def add_package(hub: Hub, who: Principal, name: str, ask: PackageAsk) -> int:
         enqueue_publish(db, name)
         rely_on_packages(db, hub.blobs, source_package, [found.id])
         rely_on_packages(db, hub.blobs, binary_package, binaries)
-        return change_members(db, name, [found.id], binaries)
+        return change_members(db, name, [found.id], binaries, by=who.name)
 
 
 def merge_suite(hub: Hub, who: Principal, name: str, other: str) -> int:
@@ -76,7 +76,7 @@ def merge_suite(hub: Hub, who: Principal, name: str, other: str) -> int:
         log_audit(db, who, "suite.merge", name, {"from": other})
         enqueue_publish(db, name)
         return change_members(
-            db, name, *([one.id for one in found[table.name]] for table, _ in _PAIRS)
+            db, name, *([one.id for one in found[table.name]] for table, _ in _PAIRS), by=who.name
         )  # fmt: skip
 
 
@@ -97,7 +97,7 @@ def remove_package(hub: Hub, who: Principal, name: str, source: str) -> int:
             raise NotFound(f"suite {name} holds nothing of {source[:128]} itself")
         log_audit(db, who, "suite.remove", name, {"source": source})
         enqueue_publish(db, name)
-        n = append_events(db, [NewEvent(type="suite.removed", data={"suite": name, "source": source})])
+        n = append_events(db, [NewEvent(type="suite.removed", data={"suite": name, "source": source}, by=who.name)])
         for table, _ in _PAIRS:
             Holding(table, name).change(db, n, gone=gone[table.name], come=())
     return n

@@ -38,7 +38,8 @@ def make_suite(hub: Hub, who: Principal, name: str, wanted: SuiteAsk) -> None:
         log_audit(db, who, "suite.make", name, wanted.model_dump(mode="json"))
         change = plan_parents(db, name, wanted.parents) if wanted.parents else None
         enqueue_publish(db, name)
-        n = append_events(db, [NewEvent(type="suite.made", data={"suite": name, **wanted.model_dump(mode="json")})])
+        data = {"suite": name, **wanted.model_dump(mode="json")}
+        n = append_events(db, [NewEvent(type="suite.made", data=data, by=who.name)])
         if change is not None:
             change(n)
 
@@ -55,7 +56,7 @@ def set_parents(hub: Hub, who: Principal, name: str, parents: Sequence[str]) -> 
         log_audit(db, who, "suite.inherit", name, {"parents": list(parents)})
         enqueue_publish(db, name)
         data = {"suite": name, "parents": list(parents)}
-        change(append_events(db, [NewEvent(type="suite.inherits", data=data)]))
+        change(append_events(db, [NewEvent(type="suite.inherits", data=data, by=who.name)]))
 
 
 def plan_parents(db: Connection, name: str, parents: Sequence[str]) -> Callable[[int], None] | None:
@@ -95,7 +96,7 @@ def set_rule(hub: Hub, who: Principal, name: str, source: str, wanted: RuleAsk |
         data = {"suite": name, "source": source, **(wanted.model_dump(mode="json") if wanted else {"state": None})}
         log_audit(db, who, "suite.rule", name, data)
         enqueue_publish(db, name)
-        n = append_events(db, [NewEvent(type="suite.rule", data=data)])
+        n = append_events(db, [NewEvent(type="suite.rule", data=data, by=who.name)])
         replace_rows(db, suite_rule, name, list(rows.values()), n)
 
 

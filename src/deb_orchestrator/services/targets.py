@@ -61,7 +61,7 @@ def ensure_target(hub: Hub, who: Principal, wanted: model.Target) -> model.Targe
         log_audit(db, who, "target.make", wanted.name, values)
         if made:
             enqueue_publish(db, wanted.suite)
-        append_events(db, [NewEvent(type="target.made", data=values)])
+        append_events(db, [NewEvent(type="target.made", data=values, by=who.name)])
     return wanted
 
 
@@ -73,7 +73,7 @@ def set_checks(hub: Hub, who: Principal, name: str, plan: CheckPlan | None) -> m
         find_target(db, name)
         db.execute(update(target).where(target.c.name == name).values(checks=values))
         log_audit(db, who, "target.checks", name, values or {})
-        append_events(db, [NewEvent(type="target.checks", data={"name": name, "checks": values})])
+        append_events(db, [NewEvent(type="target.checks", data={"name": name, "checks": values}, by=who.name)])
         return find_target(db, name)
 
 
@@ -84,7 +84,7 @@ def set_requires(hub: Hub, who: Principal, name: str, requires: Requires | None)
         values = requires.model_dump(mode="json") if requires is not None else None
         db.execute(update(target).where(target.c.name == name).values(requires=values))
         log_audit(db, who, "target.requires", name, values or {})
-        append_events(db, [NewEvent(type="target.requires", data={"name": name, "requires": values})])
+        append_events(db, [NewEvent(type="target.requires", data={"name": name, "requires": values}, by=who.name)])
         return find_target(db, name)
 
 

@@ -150,6 +150,10 @@ class HubClient(Client):
             if request.state != model.RequestState.OPEN or (end is not None and time.monotonic() >= end):
                 return request
 
+    def requests(self, *, state: str | None = None, limit: int = 50) -> list[model.Request]:
+        """Newest first."""
+        return [model.Request.model_validate(one) for one in self._get("/requests", state=state, limit=limit)]
+
     def cancel_request(self, id_: str) -> model.Request:
         return model.Request.model_validate(self._post(f"/requests/{id_}/cancel"))
 
@@ -214,6 +218,10 @@ class HubClient(Client):
         )  # fmt: skip
         answer = self.http.json("PUT", f"{model.PREFIX}/targets/{name}", json=body.model_dump(mode="json"))
         return model.Target.model_validate(answer)
+
+    def build_events(self, build: int) -> list[model.Event]:
+        """All events of one build, oldest first."""
+        return [model.Event.model_validate(event) for event in self._get(f"/builds/{build}/events")]
 
     def events(
         self, after: int = 0, *, limit: int = 500, wait: float = 0, request: str | None = None

@@ -52,6 +52,7 @@ DETAILS: dict[str, tuple[str, ...]] = {
     "suite.removed": ("suite", "source"),
     "suite.reverted": ("suite", "to"),
     "suite.rule": ("suite", "source", "state"),
+    "suite.set": ("suite", "settings"),
     "target.checks": ("name", "checks"),
     "target.made": ("name", "suite"),
     "target.requires": ("name", "requires"),

@@ -58,12 +58,18 @@ ROUTES: dict[str, tuple[str, str]] = {
     "/gc": ("", ADMINS),
     "/gc/{job}": ("job=1", ADMINS),
     "/health": ("", NOTHING),
+    "/history": ("", LIST),
+    "/jobs": ("?state=open", LIST),
+    "/jobs/{number}": ("number={job}", THING),
+    "/packages": ("", LIST),
+    "/packages/{name}": ("name=sesame", THING),
     "/pins": ("", LIST),
     "/requests": ("", LIST),
     "/requests/{id_}": ("id_={request}", THING),
     "/retention": ("", NOTHING),
     "/schemas/events": ("", NOTHING),
     "/schemas/events/{type_}": ("type_=suite.made", NOTHING),
+    "/search": ("?q=e", LIST),
     "/suites": ("", LIST),
     "/suites/{name}": ("name={suite}", THING),
     "/suites/{name}/archive": ("name={suite}", THING),
@@ -211,6 +217,7 @@ def fill(farm: Farm) -> dict[str, str]:
     return {
         "suite": SUITE, "target": SUITE, "other": made.name, "build": str(asked.builds[0]), "request": asked.id,
         "deb": deb_sha256, "check": str(check), "upload": str(number), "again": str(again.builds[0]),
+        "job": str(mine.job_id),
     }  # fmt: skip
 
 

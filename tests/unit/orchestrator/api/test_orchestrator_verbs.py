@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -113,3 +115,12 @@ def test_the_api_can_be_called(farm: Farm, call: Call) -> None:
 def test_a_shell_can_complete(shell: str) -> None:
     shown = CliRunner().invoke(group, ["completion", shell, "--json"])
     assert "deb-orchestrator" in json.loads(shown.output)["script"]
+
+
+def test_the_words_for_those_who_come_from_koji_are_there() -> None:
+    page = Path(__file__).parents[4].joinpath("docs/howto/from-koji.md").read_text()
+    verbs = {path for path, _ in walk(group, click.Context(group), ())} | {("agent",)}
+    named = [words.split() for words in re.findall(r"`deb-orchestrator ([a-z-]+(?: [a-z-]+)?)", page)]
+    assert len(named) > 40
+    unknown = [words for words in named if tuple(words) not in verbs and (words[0],) not in verbs]
+    assert not unknown
