@@ -16,6 +16,7 @@ from deb_mock.settings import Layer, check_layer
 from deb_mock.source import DscSource
 from debcore.errors import ConfigError, Failure, HostFailed, Interrupted
 from debcore.job import Job, JobDirectory, Result, Status
+from debcore.trace import tracing
 
 if TYPE_CHECKING:
     from deb_mock.reproduce import Check
@@ -31,6 +32,12 @@ def run_job(path: Path, *, kind: Kind = "build") -> int:
     """
     directory = JobDirectory(path.absolute())
     job = directory.load_job()
+    with tracing(job.trace):
+        return _run(job, directory, kind)
+
+
+def _run(job: Job, directory: JobDirectory, kind: Kind) -> int:
+    path = directory.path
     if (directory.path / "result.json").exists():
         raise Failure(f"{path} has a result already", hint="a job directory is used once; make a new attempt")
     try:

@@ -16,6 +16,7 @@ import click
 
 from debcore.errors import CommandFailed, Failure, HostFailed, Interrupted
 from debcore.log import set_up_logging
+from debcore.trace import TRACE, VARIABLE, parse_traceparent
 
 if TYPE_CHECKING:  # needed by Tab only
     from click.shell_completion import CompletionItem
@@ -60,6 +61,7 @@ def dispatch(group: click.Command, *, prog: str, argv: Sequence[str] | None = No
     _raise_on_signals()
     os.umask(0o022)  # ids inside a root are other users and must read what they are shown; secrets have their own modes
     set_up_logging(verbose=os.environ.get("DEBOOTC_DEBUG") not in (None, "", "0"))
+    TRACE.set(parse_traceparent(os.environ.get(VARIABLE, "")))
     try:
         status = group.main(args=list(argv) if argv is not None else None, prog_name=prog, standalone_mode=False)
         _exit(status if isinstance(status, int) else 0)

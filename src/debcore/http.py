@@ -22,6 +22,7 @@ import httpx
 
 from debcore.errors import Failure, HostFailed
 from debcore.path import replacing
+from debcore.trace import HEADER, TRACE, make_traceparent
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +168,9 @@ class Http:
     ) -> Iterator[Iterator[bytes]]:
         """The answer's body in pieces, not repeated. Errors: as `call`, also while reading."""
         try:
-            with self._client.stream(method, path, headers=headers, timeout=self._timeout(timeout)) as response:
+            with self._client.stream(
+                method, path, headers=_traced(headers), timeout=self._timeout(timeout)
+            ) as response:
                 if response.status_code >= 400:
                     response.read()
                     _checked(Answer(response.status_code, response.headers, response.content))
@@ -179,7 +182,7 @@ class Http:
         self, method: str, path: str, json: Any, content: bytes | Path | None, params: Mapping[str, str | int] | None,
         headers: Mapping[str, str] | None, timeout: float | None, max_size: int,
     ) -> Answer:  # fmt: skip
-        sent = dict(headers or {})
+        sent = _traced(headers)
         body: Any = content
         if isinstance(content, Path):
             sent["Content-Length"] = str(content.stat().st_size)
@@ -212,6 +215,12 @@ class Http:
         return Unreachable(
             f"{self.base_url} does not answer: {reason}", hint="is the hub running, and is the URL right?"
         )
+
+
+def _traced(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """With the trace that the call belongs to, if it belongs to one."""
+    trace = TRACE.get()
+    return {**(headers or {}), **({HEADER: make_traceparent(trace)} if trace else {})}
 
 
 def _trust(ca: Path | None) -> Any:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from typing import Literal
 
 from debcore.trace import AddTrace
+
+#: In the environment: json or text.
+STYLE = "DEBOOTC_LOG_FORMAT"
 
 
 class JsonFormatter(logging.Formatter):
@@ -24,8 +28,12 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str)
 
 
-def set_up_logging(*, verbose: int = 0, style: Literal["text", "json"] = "text") -> None:
-    """INFO is a sentence for the user; `-v` adds DEBUG, where every command can be pasted."""
+def set_up_logging(*, verbose: int = 0, style: Literal["text", "json"] | None = None) -> None:
+    """INFO is a sentence for the user; `-v` adds DEBUG, where every command can be pasted.
+
+    *style* None: as the environment says (DEBOOTC_LOG_FORMAT), else text.
+    """
+    style = style or ("json" if os.environ.get(STYLE) == "json" else "text")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else logging.Formatter("%(message)s"))
     handler.addFilter(AddTrace())

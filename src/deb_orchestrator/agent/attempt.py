@@ -36,6 +36,8 @@ LOOK_S = 0.25
 GRACE_S = 10.0
 #: Bytes of log in one call.
 PIECE = 512 * 1024
+#: Bytes of deb-mock's own log that go into the agent's.
+TOLD = 64 * 1024
 #: Seconds between tries to hand in a result.
 AGAIN_S = 2.0
 
@@ -106,6 +108,7 @@ class Attempt:
             update={
                 "job": str(self._claimed.job), "attempt": self._claimed.attempt,
                 "target": spec.job.target.model_copy(update={"sources": self._sources(spec)}),
+                "trace": self._claimed.trace,
             }
         )  # fmt: skip
         self._place.job.write_job(Job.model_validate(job.model_dump()))
@@ -129,6 +132,7 @@ class Attempt:
                 time.sleep(LOOK_S)
         finally:
             _kill(child)
+            tell_tool(self._place.path / "tool.log")
         self._forward(last=True)
         if self._pulse.order == Order.LOST:
             self._place.remove()
@@ -272,6 +276,20 @@ def clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: clean(one) for key, one in value.items()}
     return [clean(one) for one in value] if isinstance(value, list) else value
+
+
+def tell_tool(path: Path) -> None:
+    """What deb-mock logged as JSON into our own log, as its own lines; of much only the last."""
+    with suppress(OSError):
+        text = path.read_bytes()[-TOLD:].decode("utf-8", "replace")
+        for line in text.splitlines():
+            try:
+                said = json.loads(line)
+                level, message = logging.getLevelNamesMapping()[said["level"].upper()], str(said["message"])
+                extra = {"action": "deb-mock", **({"trace": str(said["trace"])} if "trace" in said else {})}
+            except (ValueError, KeyError, TypeError, AttributeError):
+                continue
+            logging.getLogger(f"agent.{said.get('logger')}").log(level, "%s", message, extra=extra)
 
 
 def _kill(child: Process) -> None:

@@ -27,6 +27,7 @@ from debcore.errors import Failure, Interrupted
 from debcore.http import HttpFailure
 from debcore.hub.client import JobClient
 from debcore.hub.model import BuildSpec, ClaimAsk, Claimed, Enrol
+from debcore.trace import tracing
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,7 @@ class Agent:
     def _guard(self, slot: int, adopted: list[Place]) -> None:
         try:
             for place in adopted:
-                with self._holding(place):
+                with self._holding(place), tracing(place.claimed.trace):
                     Attempt(self._client, place, self._tool, self._stop).report_adopted()
             self._work()
         except Failure as failure:
@@ -156,7 +157,8 @@ class Agent:
                 if self._stop.is_set():
                     self._client.release(claimed, "the agent stops")
                 else:
-                    self._do(claimed)
+                    with tracing(claimed.trace):
+                        self._do(claimed)
 
     def _claim(self, claim_id: str) -> Claimed | None:
         with self._lock:

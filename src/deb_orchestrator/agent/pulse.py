@@ -13,6 +13,7 @@ from debcore.errors import Failure
 from debcore.http import HttpFailure
 from debcore.hub.client import JobClient
 from debcore.hub.model import Claimed
+from debcore.trace import tracing
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,10 @@ class Pulse:
         return self._order
 
     def _run(self) -> None:
+        with tracing(self._claimed.trace):  # a thread begins without one
+            self._beat_on()
+
+    def _beat_on(self) -> None:
         while not self._done.wait(self._lease_s / 4 * random.uniform(0.8, 1.2)):  # noqa: S311 - spreads load, no secret
             if not self.beat():
                 return

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from deb_orchestrator.lifetime import follow_lifetime, watch_lifetime
-from debcore.log import set_up_logging
+from debcore.log import STYLE, set_up_logging
 
 
 def lifetime_option(verb: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,13 +43,14 @@ def log_option(verb: Callable[..., Any]) -> Callable[..., Any]:
     """`--log-format`: how what runs for long tells its log."""
 
     def set_style(_ctx: click.Context, _param: click.Parameter, value: str) -> None:
+        os.environ[STYLE] = value  # what it starts tells its log likewise
         set_up_logging(
             verbose=os.environ.get("DEBOOTC_DEBUG") not in (None, "", "0"), style="json" if value == "json" else "text"
         )
 
     return click.option(
         "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, expose_value=False,
-        envvar="DEBOOTC_LOG_FORMAT", callback=set_style, help="json: an object a line on stderr, with trace ids.",
+        envvar=STYLE, callback=set_style, help="json: an object a line on stderr, with trace ids.",
     )(verb)  # fmt: skip
 
 

@@ -23,6 +23,7 @@ def command(job: int, client: RecordClient, as_json: bool) -> None:
         ("kind", task.kind), ("state", task.state), ("about", describe(task)), ("architecture", task.arch),
         ("owner", task.owner), ("priority", str(task.priority)), ("host", task.agent or ""),
         ("attempt", str(task.attempt) if task.attempt else ""), ("outcome", task.outcome), ("reason", task.reason),
+        ("trace", task.trace or ""),
     ]  # fmt: skip
     print_rows(("JOB", str(task.job)), [row for row in rows if row[1]])
     for move in task.moves:

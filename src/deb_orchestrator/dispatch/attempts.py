@@ -138,6 +138,7 @@ def answer_claim(row: Row[Any], attempt: int, grant: str, policy: Policy) -> Cla
         request_id=row.request_id,
         build_id=row.build_id,
         arch=row.arch,
+        trace=row.trace,
     )
 
 

@@ -67,6 +67,7 @@ from deb_orchestrator.domain.jobs import (
 from deb_orchestrator.store import tables as t
 from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.engine import hint, insert_new
+from debcore.trace import TRACE
 
 # enqueue
 
@@ -99,6 +100,7 @@ def enqueue(db: Connection, new: NewJob, *, policy: Policy = POLICY) -> int:
         "request_id": new.request_id,
         "build_id": new.build_id,
         "arch": new.arch,
+        "trace": new.trace or TRACE.get() or None,
         "created_at": at,
         "changed_at": at,
     }

@@ -165,6 +165,7 @@ class NewJob:
     request_id: str | None = None
     build_id: int | None = None
     arch: str | None = None  #: for people and events; the requirement decides who may claim
+    trace: str | None = None  #: None: that of the call at hand
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,7 @@ class Claimed:
     request_id: str | None = None
     build_id: int | None = None
     arch: str | None = None
+    trace: str | None = None
     #: Seconds since it was queued; None where a claim is answered again, which is the same claim all the same.
     waited_s: float | None = field(default=None, compare=False)
 

@@ -97,12 +97,12 @@ def _start(db: Connection, facts: BuildFacts, arch: Row[tuple[object, ...]]) -> 
 
 
 def _find_owner(db: Connection, request_id: str) -> dict[str, Any]:
-    """Who takes turns for it. A large request is an owner of its own that gives way to others: `BULK`."""
-    principal = db.execute(select(request.c.principal).where(request.c.id == request_id)).scalar_one()
+    """Who takes turns for it, and its trace. A large one is an owner of its own that gives way to others: `BULK`."""
+    row = db.execute(select(request.c.principal, request.c.trace).where(request.c.id == request_id)).one()
     size = select(func.count()).where(request_build.c.request == request_id)
     if db.execute(size).scalar_one() <= BULK:
-        return {"owner": principal}
-    return {"owner": f"{principal}/{request_id[:12]}", "priority": BULK_PRIORITY}
+        return {"owner": row.principal, "trace": row.trace}
+    return {"owner": f"{row.principal}/{request_id[:12]}", "priority": BULK_PRIORITY, "trace": row.trace}
 
 
 def requested(facts: BuildFacts, arch: Row[tuple[object, ...]], job_id: int, *, attempt: int) -> NewEvent:

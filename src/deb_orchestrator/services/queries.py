@@ -113,7 +113,8 @@ def _arch(db: Connection, arch: ArchState) -> model.BuildArch:
         arch=row.arch, state=arch.state, reason=arch.reason, job=row.job_id, attempt=row.job_attempt or 0,
         agent=row.agent_name, started_at=as_datetime(row.claimed_at) if row.claimed_at else None,
         ended_at=as_datetime(row.job_ended_at) if row.job_ended_at else None, log_size=size, log_complete=complete,
-        lock_sha256=row.lock_sha256, reproducible=(row.result or {}).get("reproducible"), result=row.result,
+        lock_sha256=row.lock_sha256, trace=row.job_trace,
+        reproducible=(row.result or {}).get("reproducible"), result=row.result,
         artifacts=tuple(
             model.Artifact(
                 name=file.name, kind=file.kind, sha256=file.sha256, size=file.size, package=file.package,

@@ -32,6 +32,7 @@ from debcore.errors import Failure
 from debcore.hub import model
 from debcore.job import BinNmu
 from debcore.relations import is_for
+from debcore.trace import TRACE
 from debcore.version import version_key
 
 _ENDED_BADLY = (model.BuildState.FAILED, model.BuildState.BUILD_ATTEMPTED, model.BuildState.CANCELLED)
@@ -99,6 +100,7 @@ def _open(db: Connection, who: Principal, needed: model.PackagesNeeded, *, was: 
     if row is not None and row.state != was:
         return False
     values: dict[str, Any] = {"state": "open", "event": None, "failures": [], "principal": who.name, "ended_at": None}
+    values["trace"] = TRACE.get() or None
     if row is None:
         content = needed.model_dump(mode="json")
         db.execute(

@@ -132,6 +132,7 @@ def _arch_query() -> Any:
             build_arch, job.c.state.label("job_state"), job.c.outcome.label("job_outcome"),
             job.c.reason.label("job_reason"), job.c.cancel_reason.label("job_cancel_reason"),
             job.c.attempt.label("job_attempt"), job.c.ended_at.label("job_ended_at"),
+            job.c.trace.label("job_trace"),
             agent.c.name.label("agent_name"), job_attempt.c.claimed_at.label("claimed_at"),
         )
         .outerjoin(job, job.c.id == build_arch.c.job_id)

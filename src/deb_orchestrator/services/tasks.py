@@ -99,7 +99,7 @@ def _fields(row: Row[Any], builds: dict[int, BuildLine]) -> dict[str, Any]:
         "changed_at": as_datetime(row.changed_at), "ended_at": as_datetime(row.ended_at) if row.ended_at else None,
         "agent": row.agent_name, "build": row.build_id, "source": line.source if line else "",
         "version": line.version if line else "", "suite": line.suite if line else str(row.spec.get("suite", "")),
-        "outcome": row.outcome or "", "reason": row.reason or row.cancel_reason or "",
+        "trace": row.trace, "outcome": row.outcome or "", "reason": row.reason or row.cancel_reason or "",
     }  # fmt: skip
 
 

@@ -76,6 +76,8 @@ def _explain_arch(db: Connection, facts: BuildFacts, arch: ArchState, *, frank: 
         Reason(subject=subject, fact=f"attempt {move.attempt}: {move.name}: {move.reason}")
         for move in db.execute(moves)
     ]
+    if row.job_trace is not None:
+        reasons.append(Reason(subject=subject, fact=f"its lines in the logs carry the trace {row.job_trace}"))
     return reasons
 
 

@@ -35,6 +35,7 @@ from deb_orchestrator.store.tables_domain import build, build_arch, request, tar
 from deb_orchestrator.store.tables_publish import suite
 from debcore.blobs import StoreAway
 from debcore.errors import Failure, HostFailed
+from debcore.trace import tracing
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +96,14 @@ class Worker:
         """
         started = time.monotonic()
         try:
-            return self._do(claimed)
+            with tracing(claimed.trace):
+                return self._do(claimed)
         finally:
-            self._hub.metrics.work.observe(time.monotonic() - started, kind=claimed.kind)
+            seconds = time.monotonic() - started
+            self._hub.metrics.work.observe(seconds, kind=claimed.kind)
+            said = {"action": "work", "job": claimed.job, "kind": claimed.kind, "seconds": round(seconds, 4)}
+            with tracing(claimed.trace):
+                log.debug("job %d (%s) was done", claimed.job, claimed.kind, extra=said)
 
     def _do(self, claimed: jobs.Claimed) -> bool:
         try:

@@ -14,6 +14,7 @@ from debcore.errors import Failure, HostFailed
 from debcore.http import HttpFailure, Unreachable
 from debcore.hub.client import JobClient
 from debcore.hub.model import ClaimAsk, Claimed
+from debcore.trace import tracing
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,8 @@ def run_signer(desk: Desk, jobs: Jobs, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             if (claimed := jobs.claim()) is not None:
-                answer_job(desk, jobs, claimed)
+                with tracing(claimed.trace):
+                    answer_job(desk, jobs, claimed)
             faults = 0
         except Failure as failure:
             if isinstance(failure, HttpFailure) and failure.code in (401, 403):

@@ -145,6 +145,7 @@ job = Table(
     Column("owner", Text, nullable=False, server_default=""),
     Column("rank", BigInteger, nullable=False, server_default="0"),  # when it came, sooner for its priority (ms)
     at("room_asked_at", nullable=True),  # it shall be given back for one that is more urgent
+    Column("trace", Text, nullable=True),  # W3C's trace id, of the call that asked for it
     CheckConstraint(
         "state IN ('blocked', 'queued', 'running', 'succeeded', 'failed', 'cancelled')",
         name="state",

@@ -97,6 +97,7 @@ request = Table(
     Column("principal", Text, nullable=False),
     at("created_at"),
     at("ended_at", nullable=True),
+    Column("trace", Text, nullable=True),  # of the call that asked last
     CheckConstraint("state IN ('open', 'ready', 'failed', 'cancelled')", name="state"),
     CheckConstraint("(state = 'ready') = (event IS NOT NULL)", name="event"),
     Index("ix_request_state", "state"),

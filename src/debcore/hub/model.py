@@ -15,7 +15,7 @@ from pydantic import Field, StringConstraints
 
 from debcore.hub.checks import BuildCheck, CheckPlan
 from debcore.hub.hosts import Amount, Requires
-from debcore.job.model import BinNmu, Job, Result, Sha256, Verify, Wire
+from debcore.job.model import BinNmu, Job, Result, Sha256, Trace, Verify, Wire
 
 #: Versions of the API that this code speaks.
 API: tuple[int, ...] = (1,)
@@ -165,6 +165,7 @@ class BuildArch(Wire):
     log_size: int = 0  #: bytes of the log the hub has
     log_complete: bool = False
     lock_sha256: str | None = None
+    trace: Trace | None = None  #: by which its lines are found in the logs of hub, agent, deb-mock and signer
     reproducible: bool | None = None  #: the verdict of a build that was verified; null: it was not, or has not ended
     result: Result | None = None
     artifacts: tuple[Artifact, ...] = ()
@@ -321,6 +322,7 @@ class Claimed(Wire):
     lease_s: float
     kind: str
     spec: dict[str, Any]
+    trace: Trace | None = None  #: of the call that asked for it: all log lines about it carry it
 
 
 class BuildSpec(Wire):

@@ -30,6 +30,7 @@ class Task(Wire):
     suite: str = ""
     outcome: str = ""
     reason: str = ""
+    trace: str | None = None  #: that its lines in all logs carry
 
 
 class Move(Wire):

@@ -14,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 #: Versions of the job directory that this code speaks, newest first; `TOOL job-api` prints them.
 API: tuple[int, ...] = (1,)
 
+#: W3C Trace Context: a trace id.
+Trace = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _RELATIVE = r"^(?!.*(?:^|/)\.{1,2}(?:/|$))(?!.*//)[^/\0][^\0]*$"
 
@@ -128,6 +130,7 @@ class Job(Wire):
     secrets: tuple[str, ...] = ()  #: names only; values never stand in files
     binnmu: BinNmu | None = None
     verify: Verify | None = None  #: kind build: whether the same bytes come out again; null: not asked
+    trace: Trace | None = None  #: that all log lines about it carry (W3C's trace id)
     task: dict[str, Any] = Field(default_factory=dict)  #: kind task: the task's own parameters
 
 

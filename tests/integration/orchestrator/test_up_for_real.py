@@ -31,14 +31,29 @@ dpkg-query -W -f '${Version}\\n' hostname
 """
 
 
-def test_a_real_package_is_built_published_and_installed(stack: Stack, tmp_path: Path, store_dir: Path) -> None:
+#: Of whoever asks for the build.
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def find_loggers(text: str, trace: str) -> set[str]:
+    """Who has logged something with that trace."""
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    return {line["logger"] for line in lines if line.get("trace") == trace}
+
+
+def test_a_real_package_is_built_published_and_installed(
+    stack: Stack, tmp_path: Path, store_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     os.environ["DEBOOTC_STORE"] = str(store_dir)
+    monkeypatch.setenv("DEBOOTC_LOG_FORMAT", "json")
+    monkeypatch.setenv("DEBOOTC_DEBUG", "1")
     state = tmp_path / "state"
     up, told = stack.start_ready("up", "--state", state, real=True)
     made = run([BIN / "deb-mock", "source", "hostname", "-r", "debian-trixie-amd64", "--append-version=+hub1",
                 "--resultdir", tmp_path, "--json"])  # fmt: skip
     dsc = json.loads(made.text)["dsc"]
     environment = {"DEBOOTC_HUB": told["url"], "DEBOOTC_TOKEN_FILE": told["token_file"]}
+    environment["TRACEPARENT"] = f"00-{TRACE}-00f067aa0ba902b7-01"
     built = run([*PROGRAM, "build", dsc, "--target", "trixie-local", "--json"], extra_env=environment, check=False)
     assert built.status == 0, (built.text, (state / "agent.log").read_text())
     with client_of(told) as client:
@@ -54,10 +69,17 @@ def test_a_real_package_is_built_published_and_installed(stack: Stack, tmp_path:
             "lock",
             "log",
         }
+        assert build.arches[0].trace == TRACE
+        assert any(TRACE in reason.fact for reason in client.why(build.id))
         types = [event.type for event in client.events(request=build.request)]
     assert [type_ for type_ in types if type_ != "suite.changed"] == [
         "packages.needed", "build.requested", "environment.ready", "build.complete", "packages.ready"
     ]  # fmt: skip
+    assert {"deb_orchestrator.web.watching", "deb_orchestrator.services.work"} <= find_loggers(up.text, TRACE)
+    agent = find_loggers((state / "agent.log").read_text(), TRACE)
+    assert "deb_orchestrator.agent.attempt" in agent
+    assert any(name.startswith("agent.deb_mock") for name in agent), "deb-mock's own lines"
+    assert "deb_orchestrator.signer.loop" in find_loggers((state / "signer.log").read_text(), TRACE)
     store = Store.open(store_dir)
     root = open_root(store, sources=find_host_sources("trixie"), suite="trixie", arch=host_arch(), variant="apt")
     work = tmp_path / "work"

@@ -49,7 +49,13 @@ async def claim(hub: HubDep, line: LineDep, who: Claimant, ask: model.ClaimAsk) 
     if got is None:
         return Response(status_code=204)
     return model.Claimed(
-        job=got.job, attempt=got.attempt, grant=got.grant, lease_s=got.lease_s, kind=got.kind, spec=got.spec
+        job=got.job,
+        attempt=got.attempt,
+        grant=got.grant,
+        lease_s=got.lease_s,
+        kind=got.kind,
+        spec=got.spec,
+        trace=got.trace,
     )
 
 

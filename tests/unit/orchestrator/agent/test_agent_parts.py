@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -10,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from deb_orchestrator.agent.attempt import ask_tool, make_document
+from deb_orchestrator.agent.attempt import ask_tool, make_document, tell_tool
 from deb_orchestrator.agent.pulse import Order, Pulse
 from deb_orchestrator.agent.spool import adopt_places, make_place
 from debcore.command import PIPE, spawn
@@ -160,3 +161,16 @@ def test_a_result_is_sent_without_nul() -> None:
     assert document["failure"]["message"] == "main.c: a\N{REPLACEMENT CHARACTER}b \\u0000"
     plain = Result(job="1", status=Status.BUILT)
     assert make_document(plain) == plain.model_dump(mode="json")
+
+
+def test_what_deb_mock_logs_as_json_is_in_the_agents_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "tool.log"
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    said = {"level": "info", "logger": "deb_mock.build", "message": "100 % built", "trace": trace}
+    path.write_text("\n".join([json.dumps(said), "plain text", "{", "[1]", '{"level": "shout", "message": ""}']))
+    with caplog.at_level("INFO"):
+        tell_tool(path)
+        tell_tool(tmp_path / "none")
+    (record,) = caplog.records
+    assert (record.name, record.getMessage(), record.levelname) == ("agent.deb_mock.build", "100 % built", "INFO")
+    assert vars(record)["trace"] == trace

@@ -18,8 +18,8 @@ from deb_orchestrator.services.metrics import PREFIX, Gauge, Histogram, Metrics,
 from deb_orchestrator.web.api.app import make_app
 from debcore.hub.repos import SuiteSettings
 from debcore.log import JsonFormatter
-from debcore.trace import TRACE, AddTrace, make_traceparent, parse_traceparent
-from tests.unit.orchestrator.services.farm import ADMIN, SUITE, Farm
+from debcore.trace import TRACE, AddTrace, make_traceparent, parse_traceparent, tracing
+from tests.unit.orchestrator.services.farm import ADMIN, SUITE, Farm, only
 
 from .conftest import make_token
 
@@ -189,3 +189,23 @@ def test_dashboard_and_alerts_ask_for_what_there_is(farm: Farm) -> None:
     assert len({rule["alert"] for rule in alerts}) == len(alerts)
     assert all(rule["annotations"]["summary"] and rule["labels"]["severity"] for rule in alerts)
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+
+
+def test_a_build_and_what_follows_from_it_belong_to_the_trace_that_asked(farm: Farm, client: TestClient) -> None:
+    with tracing(TRACE_ID):
+        asked = farm.ask(farm.add_source("hello"), farm.add_source("user", depends="hello"))
+    claimed = only(farm.claim())
+    assert claimed.trace == TRACE_ID
+    with tracing(claimed.trace):  # as the agent does
+        farm.finish_well(claimed)
+    farm.settle()
+    assert only(farm.claim()).trace == TRACE_ID, "started by the hub itself, when its dependency was there"
+    listed = client.get("/api/v1/jobs?state=succeeded").json()
+    assert {one["kind"]: one["trace"] for one in listed if one["kind"] in ("build", "import")} == {
+        "build": TRACE_ID, "import": TRACE_ID
+    }  # fmt: skip
+    build = client.get(f"/api/v1/builds/{asked.builds[0]}").json()
+    assert build["arches"][0]["trace"] == TRACE_ID
+    said = client.get(f"/api/v1/builds/{asked.builds[0]}/why").json()
+    assert any(TRACE_ID in one["fact"] for one in said)
+    assert TRACE.get() == ""
