@@ -33,6 +33,7 @@ from deb_bootc_compose.previous import Previous, check_given
 from deb_bootc_compose.report.compose import write_report
 from deb_bootc_compose.runner import Runner
 from deb_bootc_compose.snapshot import digest_directory, keep_file
+from deb_bootc_compose.telling import tell_hub
 from debcore.errors import ConfigError, Failure, Interrupted
 from debcore.path import write_file
 from debroot.sources import CHECK_VALID_UNTIL
@@ -237,6 +238,8 @@ def run_compose(
         finally:
             _end(directory, journal, status)
             notifier.tell_status(status)
+            if status is not Status.TERMINATED:  # that one is resumed
+                tell_hub(directory, hub.known, status=status)
     return Summary(directory, status, outcomes)
 
 
@@ -283,6 +286,10 @@ class _Hub:
         """Where people find the hub; None of one of our own, whose address changes from start to start."""
         url = self._options.hub
         return url.partition("://")[0] + "://" + url.partition("://")[2].rpartition("@")[2] if url else None
+
+    def known(self) -> HubAddress | None:
+        """One that was named or is in use: none is started only to be told something."""
+        return self.address() if self._options.hub is not None else self._address
 
     def address(self) -> HubAddress:
         if self._address is None:

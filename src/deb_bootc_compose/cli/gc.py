@@ -7,8 +7,13 @@ from pathlib import Path
 import click
 
 from deb_bootc_compose.cli.build import default_target
+from deb_bootc_compose.compose import load_started
+from deb_bootc_compose.directory import ComposeDirectory
+from deb_bootc_compose.embedded import named_hub
 from deb_bootc_compose.retention import Policy, find_candidates, judge, remove_compose, remove_leftovers
+from deb_bootc_compose.telling import forget
 from debcore.cli import print_json
+from debcore.errors import Failure
 from debroot.idmap import find_idmap
 
 
@@ -36,6 +41,7 @@ def command(manifest: Path, target: Path | None, keep: int, failed: int, dry_run
     verdicts = list(judge(find_candidates(where), Policy(keep, failed)))
     for verdict in verdicts:
         if verdict.goes and not dry_run:
+            forget_at_hub(ComposeDirectory(verdict.candidate.path))
             remove_compose(verdict.candidate.path, ids)
     if as_json:
         print_json({
@@ -48,3 +54,14 @@ def command(manifest: Path, target: Path | None, keep: int, failed: int, dry_run
         click.echo(f"{verdict.candidate.id:<36} {word if verdict.goes else 'stays':<9} {verdict.why}")
     if not verdicts:
         click.echo(f"no composes in {where}", err=True)
+
+
+def forget_at_hub(directory: ComposeDirectory) -> None:
+    """The hub that it was told to keeps its packages no longer. One that was damaged names no hub."""
+    try:
+        options = load_started(directory).options
+    except Failure:
+        return
+    if (url := options.hub) is not None:
+        token = Path(options.token_file) if options.token_file else None
+        forget(directory, lambda: named_hub(url, token_file=token))

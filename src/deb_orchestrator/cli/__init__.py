@@ -37,6 +37,7 @@ VERBS = {
     "audit": (f"{_HERE}.audit", "who did what"),
     "backup": (f"{_HERE}.backup", "database and artifacts to a directory, while the hub runs"),
     "restore": (f"{_HERE}.restore", "a hub's state from a backup"),
+    "compose": (f"{_HERE}.compose", "images, what they are made of, and their builds"),
     "pin": (f"{_HERE}.pin", "what is kept although no suite has it"),
     "gc": (f"{_HERE}.gc", "remove what nothing uses"),
     "retention": (f"{_HERE}.retention", "for how long what nothing uses is kept"),

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from deb_orchestrator.domain.jobs import OPEN, State
 from deb_orchestrator.domain.retention import Life, Membership, Rules, why_build, why_log, why_package
+from deb_orchestrator.services.composes import find_composed
 from deb_orchestrator.services.suite_view import find_order, load_parents
 from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.tables import event, job
@@ -83,8 +84,9 @@ def find_uses(db: Connection, names: Names, rules: Rules) -> dict[str, str]:
     """For each of *names* that something uses: what, in words."""
     uses: dict[str, str] = {}
     for found in (
-        _find_packages(db, names, rules), _find_pinned(db, names), _find_published(db, names, rules),
-        _find_policies(db, names), _find_of_builds(db, names, rules), _find_held(db, names),
+        _find_packages(db, names, rules), _find_pinned(db, names), find_composed(db, names),
+        _find_published(db, names, rules), _find_policies(db, names), _find_of_builds(db, names, rules),
+        _find_held(db, names),
     ):  # fmt: skip
         uses = found | uses  # the first that is found is told
     return uses
@@ -222,7 +224,7 @@ def load_lives(db: Connection, ids: Iterable[int], rules: Rules) -> dict[int, Li
 
 
 def _find_packages_of(db: Connection, ids: Names | list[int], rules: Rules) -> dict[int, str]:
-    """What keeps a package that a build made: a suite, or a pin."""
+    """What keeps a package that a build made: a suite, a pin, or a compose."""
     mine = select(build_arch.c.build_id, artifact.c.sha256).join(artifact, artifact.c.build_arch_id == build_arch.c.id)
     mine = mine.where(build_arch.c.build_id.in_(ids), artifact.c.kind.in_(["deb", "udeb"]))
     debs = [(row.build_id, row.sha256) for row in db.execute(mine)]
@@ -230,5 +232,5 @@ def _find_packages_of(db: Connection, ids: Names | list[int], rules: Rules) -> d
     uses: dict[str, str] = {}
     for start in range(0, len(names), 500):
         chunk = names[start : start + 500]
-        uses |= _find_packages(db, chunk, rules) | _find_pinned(db, chunk)
+        uses |= find_composed(db, chunk) | _find_packages(db, chunk, rules) | _find_pinned(db, chunk)
     return {id_: uses[sha256] for id_, sha256 in debs if sha256 in uses}

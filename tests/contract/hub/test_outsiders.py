@@ -16,7 +16,18 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from deb_orchestrator.services import people, pins, queries, repos, roles, snapshots, suites, targets, triggers
+from deb_orchestrator.services import (
+    composes,
+    people,
+    pins,
+    queries,
+    repos,
+    roles,
+    snapshots,
+    suites,
+    targets,
+    triggers,
+)
 from deb_orchestrator.services.hub import Principal
 from deb_orchestrator.services.requests import need_packages
 from deb_orchestrator.store.clock import now
@@ -26,6 +37,7 @@ from deb_orchestrator.store.tables_doors import upload, uploader
 from deb_orchestrator.web.api import admin
 from deb_orchestrator.web.api.app import make_app
 from deb_orchestrator.web.api.context import COOKIE
+from debcore.hub.composes import ComposeAsk
 from debcore.hub.doors import TriggerAsk
 from debcore.hub.model import PREFIX, PackagesNeeded, Target, TokenAsk
 from debcore.hub.repos import SnapshotAsk, SuiteSettings
@@ -51,6 +63,8 @@ ROUTES: dict[str, tuple[str, str]] = {
     "/builds/{id_}/events": ("id_={build}", THING),
     "/builds/{id_}/why": ("id_={build}", THING),
     "/builds/{id_}/{arch}/log": ("id_={build}&arch=amd64", THING),
+    "/composes": ("", LIST),
+    "/composes/{id_}": ("id_={compose}", THING),
     "/events": ("", LIST),
     "/events/cloudevents": ("", LIST),
     "/events/stream": ("", NOTHING),  # endless: test_the_stream_is_the_list
@@ -105,6 +119,8 @@ PAGES: dict[str, tuple[str, str]] = {
     "/builds/{id_}/checks/{check}/{name}": ("id_={build}&check={check}&name=lintian", THING),
     "/builds/{id_}/{arch}/log": ("id_={build}&arch=amd64", THING),
     "/builds/{id_}/{arch}/tail": ("id_={build}&arch=amd64", THING),
+    "/composes": ("", LIST),
+    "/composes/{id_}": ("id_={compose}", THING),
     "/events": ("", LIST),
     "/hosts": ("", LIST),
     "/hosts/{name}": ("name=builder", LIST),
@@ -131,6 +147,7 @@ WRITES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/builds/{build}/checks", {}),
     ("POST", "/requests/{request}/cancel", None),
     ("POST", "/targets/{target}/binnmus", {"sources": ["sesame"], "reason": "x"}),
+    ("DELETE", "/composes/{compose}", None),
     ("POST", "/triggers/sly-trigger/look", None),
     ("PUT", "/triggers/sly-trigger/look", {"head": ""}),
     ("POST", "/suites/{suite}/snapshots", {}),
@@ -198,6 +215,10 @@ def fill(farm: Farm) -> dict[str, str]:
     made = targets.ensure_target(hub, ADMIN, Target(
         name="sly-target", preset="debian-trixie", suite="other", build_suite=SUITE, arches=("amd64",)
     ))  # fmt: skip
+    with_deb = {"name": "sesame", "version": "1.0", "arch": "amd64", "sha256": deb_sha256}
+    image = {"name": "server", "arch": "amd64", "packages": [with_deb]}
+    told = ComposeAsk.model_validate({"type": "test", "status": "FINISHED", "variants": [image]})
+    composes.put_compose(hub, ADMIN, "sly-compose", told)
     report = {"name": "lintian", "outcome": "passed", "log": "checks/lintian.log"}
     log = {"path": "checks/lintian.log", "sha256": farm.put(b"lintian of sesame"), "size": 17, "kind": "log"}
     result = {"job": "1", "attempt": 1, "status": "built", "outputs": [log], "checks": [report]}
@@ -217,7 +238,7 @@ def fill(farm: Farm) -> dict[str, str]:
     return {
         "suite": SUITE, "target": SUITE, "other": made.name, "build": str(asked.builds[0]), "request": asked.id,
         "deb": deb_sha256, "check": str(check), "upload": str(number), "again": str(again.builds[0]),
-        "job": str(mine.job_id),
+        "job": str(mine.job_id), "compose": "sly-compose",
     }  # fmt: skip
 
 

@@ -25,6 +25,9 @@ def list_pages(site: Site) -> dict[str, str]:
         "suite-packages": "/suites/ports/packages",
         "suite-history": "/suites/trixie-local/history", "suite-diff": "/suites/trixie-local/diff?old=3",
         "events": "/events", "events-type": "/events?type=suite.changed", "audit": "/audit", **builds,
+        "composes": "/composes", "compose": "/composes/Site-13-20261127.0",
+        "compose-all": "/composes/Site-13-20261127.0?show=all", "compose-doomed": "/composes/Site-13-20261127.1",
+        "compose-evil": "/composes/" + "x" * 128 + "?show=all", "build-composed": "/builds/1",
     }  # fmt: skip
 
 

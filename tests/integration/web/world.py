@@ -15,7 +15,8 @@ import sqlalchemy as sa
 import uvicorn
 
 from deb_orchestrator.domain import jobs
-from deb_orchestrator.services import agents, attempts, hosts, people, repos, requests, roles, targets
+from deb_orchestrator.services import agents, attempts, hosts, people, queries, repos, requests, roles, targets
+from deb_orchestrator.services.composes import put_compose
 from deb_orchestrator.services.hub import Hub, Principal
 from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.engine import open_database
@@ -24,6 +25,15 @@ from deb_orchestrator.store.tables import agent
 from deb_orchestrator.store.tables_domain import build_arch
 from deb_orchestrator.web.api.app import make_app
 from debcore.hub import model
+from debcore.hub.composes import (
+    ComposeAsk,
+    ComposeDisk,
+    ComposeFault,
+    ComposeGate,
+    ComposeLink,
+    ComposePackage,
+    ComposeVariant,
+)
 from debcore.hub.repos import SuiteSettings
 from debcore.job import Unmet
 from tests.unit.orchestrator.services.farm import ADMIN, FAR, SUITE, Farm, make_changes, make_deb, only
@@ -142,7 +152,51 @@ def make_site(farm: Farm) -> Site:
         ask(farm, SUITE, ["amd64"], source(farm, f"waiting{n}", "1.0-1"))
     farm.agent = amd
     _set_hosts(hub, riscv, ubc)
+    _add_composes(farm)
     return site
+
+
+def _add_composes(farm: Farm) -> None:
+    """One of two images and many packages, one that failed, and one with all that a hostile one may say."""
+    debs = [
+        ComposePackage(name=one.package, version=one.version, arch=one.arch, source=build.source, sha256=one.sha256)
+        for build in queries.list_builds(farm.hub) if build.suite == SUITE
+        for arch in build.arches for one in arch.artifacts
+        if one.kind == "deb" and one.package and one.version and one.arch and len(one.package) < 100
+    ]  # fmt: skip
+    archive = [
+        ComposePackage(name=f"libx{n}", version=f"2.{n}-1", arch="all", source="x", sha256=FAR) for n in range(40)
+    ]
+    gates = [ComposeGate(name=name, verdict="passed", seconds=12.5) for name in ("lint", "replay", "boot", "update")]
+    images = [
+        ComposeVariant(
+            name=name, arch="amd64", ref=f"site/trixie/amd64/{name}", commit="c" * 64, container=f"site/{name}",
+            digest="sha256:" + "d" * 64, tags=("13", "latest"), gates=tuple(gates), packages=(*debs, *archive),
+            disks=(ComposeDisk(path=f"compose/{name}/{name}.raw", type="raw", sha256="e" * 64, size=2**31),),
+        )
+        for name in ("server", "desktop")
+    ]  # fmt: skip
+    good = ComposeAsk(
+        type="production", label="RC-1.0", status="FINISHED", release="Site 13", suite="trixie",
+        place="/srv/composes/Site-13-20261127.0", variants=tuple(images),
+        links=(ComposeLink(title="the run", url="https://ci.example.org/runs/7"),),
+    )  # fmt: skip
+    put_compose(farm.hub, ALICE, "Site-13-20261127.0", good)
+    fault = ComposeFault(task="boot.server.amd64", message="no login prompt after 300 s", hint="read logs/boot.log")
+    failed = good.model_copy(update={"status": "DOOMED", "variants": (), "faults": (fault,), "links": ()})
+    put_compose(farm.hub, ALICE, "Site-13-20261127.1", failed)
+    words = (EVIL + "z" * 128)[:128]
+    evil = ComposePackage(name=words, version=words, arch=words, source=words)
+    said = ComposeVariant(
+        name=words, arch="amd64", ref=words, container=words, tags=(words,), packages=(evil,),
+        gates=(ComposeGate(name=words, verdict=words),),
+    )  # fmt: skip
+    hostile = ComposeAsk(
+        type=words, label=words, status="DOOMED", release=words, suite=words, place=f"{EVIL}{'p' * 900}",
+        variants=(said,), faults=(ComposeFault(task=words, message=f"{EVIL}{'m' * 900}", hint=EVIL),),
+        links=(ComposeLink(title=EVIL, url="https://example.org/" + "u" * 900),),
+    )  # fmt: skip
+    put_compose(farm.hub, BOB, "x" * 128, hostile)
 
 
 def source(farm: Farm, name: str, version: str, *, depends: str = "") -> model.NeededPackage:

@@ -19,6 +19,7 @@ from deb_orchestrator.web.api import (
     admin,
     apt,
     blobs,
+    composes,
     doors,
     dput,
     hosts,
@@ -82,6 +83,7 @@ def make_app(hub: Hub, *, secure: bool = False, provider: Provider | None = None
         doors.router,
         triggers.router,
         upkeep.router,
+        composes.router,
     ):
         app.include_router(router, prefix=PREFIX, responses=PROBLEMS)
     app.include_router(apt.router)

@@ -9,6 +9,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from deb_orchestrator.services import lists, matrix, queries, sight
 from deb_orchestrator.services.checks import find_check_log
+from deb_orchestrator.services.composes import list_composes
 from deb_orchestrator.services.hub import Hub
 from deb_orchestrator.services.requests import cancel_build, resubmit_build
 from deb_orchestrator.services.uploads import check_blob
@@ -76,7 +77,8 @@ def build(
     last = window.at_end and show.log_complete
     return page(
         request, "build", who, build=found, reasons=reasons, show=show, window=window,
-        log_complete=last, version=lists.shown_version(found.version, found.binnmu),
+        log_complete=last, composes=list_composes(hub, who, build_id=id_, limit=20),
+        version=lists.shown_version(found.version, found.binnmu),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from deb_orchestrator.services.hub import Hub
 from deb_orchestrator.services.oidc import Provider
-from deb_orchestrator.web.ui import builds, farm, login, oidc, suites
+from deb_orchestrator.web.ui import builds, composes, farm, login, oidc, suites
 from deb_orchestrator.web.ui.frame import find_visitor
 from deb_orchestrator.web.ui.render import HERE, page
 
@@ -30,7 +30,7 @@ def add_ui(app: FastAPI, hub: Hub, *, secure: bool = False, provider: Provider |
     app.state.secure = secure
     app.state.oidc = provider
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for module in (farm, builds, suites, login, oidc):
+    for module in (farm, builds, suites, composes, login, oidc):
         app.include_router(module.router, include_in_schema=False)
     _add_missing(app)
 

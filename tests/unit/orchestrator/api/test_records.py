@@ -201,6 +201,7 @@ VERBS: dict[tuple[str, str], str] = {
     ("POST", "/builds/{id_}/cancel"): "cancel 1",
     ("POST", "/builds/{id_}/checks"): "check 1 --nowait",
     ("POST", "/builds/{id_}/resubmit"): "resubmit 1",
+    ("DELETE", "/composes/{id_}"): "compose remove Site-13-20261127.0",
     ("PUT", "/farm/maintenance"): "host maintenance on --reason disk",
     ("POST", "/gc"): "gc",
     ("POST", "/login-links"): "login",
@@ -246,6 +247,7 @@ VERBS: dict[tuple[str, str], str] = {
 PROGRAMS: dict[tuple[str, str], str] = {
     ("POST", "/agents"): "agent, signer",
     ("PUT", "/blobs/{sha256}/partial"): "all that uploads, for files above 16 MiB: test_partial_uploads.py",
+    ("PUT", "/composes/{id_}"): "deb-bootc-compose build",
     ("POST", "/jobs/claim"): "agent, signer",
     ("POST", "/jobs/{job_id}/beat"): "agent, signer",
     ("POST", "/jobs/{job_id}/events"): "agent",
