@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, func, select
 
 from deb_orchestrator.dispatch.classes import read_class
 from deb_orchestrator.domain.hosts import find_refusal
-from deb_orchestrator.domain.jobs import Offer, Requirement, State
+from deb_orchestrator.domain.jobs import POLICY, Offer, Policy, Requirement, State
 from deb_orchestrator.services.agents import find_maintenance, load_trusts, read_offer
 from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.tables import agent, job, job_class, job_exclusion
@@ -18,16 +18,19 @@ from debcore.hub.model import Reason
 
 #: Builders that one answer names.
 _NAMED = 8
+#: Seconds without a word after which a builder is not waited for; one that is alive claims or beats each minute.
+SILENT_S = 300
 
 
 @dataclass(frozen=True)
 class Builder:
-    """An approved one. `hindrance`: why it takes nothing now; ""."""
+    """An approved one. `hindrance`: why it takes nothing now; "". `busy`: how many jobs fill it; ""."""
 
     id: int
     name: str
     offer: Offer
     hindrance: str
+    busy: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,23 @@ def load_builders(db: Connection, jobs: Iterable[int], *, frank: bool = True) ->
     """For explaining *jobs*. *frank*: with faults in words, which may tell of builds that the reader does not see."""
     trusts, at = load_trusts(db), now(db)
     rows = select(agent).where(agent.c.state == "approved", agent.c.token_hash.isnot(None)).order_by(agent.c.name)
+    held = _count_running(db)
     every = [
-        Builder(row.id, row.name, read_offer(row, trusts), _find_hindrance(row, at, frank=frank))
+        Builder(
+            row.id, row.name, read_offer(row, trusts), _find_hindrance(row, at, held.get(row.id, 0), frank=frank),
+            f" (busy with {held[row.id]} of {row.slots} jobs)" if held.get(row.id, 0) >= row.slots else "",
+        )
         for row in db.execute(rows)
-    ]
+    ]  # fmt: skip
     kept = select(job_exclusion).where(job_exclusion.c.job_id.in_(list(jobs)), job_exclusion.c.until_at > at)
     return Builders(find_maintenance(db), every, frozenset((row.job_id, row.agent_id) for row in db.execute(kept)))
+
+
+def _count_running(db: Connection) -> dict[int, int]:
+    """Jobs under way, by builder."""
+    running = (job.c.state == State.RUNNING.value) & job.c.ended_at.is_(None)
+    query = select(job.c.agent_id, func.count().label("n")).where(running).group_by(job.c.agent_id)
+    return {row.agent_id: row.n for row in db.execute(query)}
 
 
 def explain_queued(db: Connection, subject: str, job_id: int, *, frank: bool = True) -> Reason:
@@ -85,7 +99,17 @@ def say_queued(builders: Builders, subject: str, row: Row[Any], ahead: int, othe
     if none:
         return Reason(subject=subject, fact=none, next="start, approve or enable one")
     turns = f", and {others} other owners take turns" if others else ""
-    return Reason(subject=subject, fact=f"{ahead} jobs are ahead of it{turns}; {takers}")
+    return Reason(subject=subject, fact=f"{ahead} jobs are ahead of it{turns}{_say_rank(row.priority)}; {takers}")
+
+
+def _say_rank(priority: int, policy: Policy = POLICY) -> str:
+    """What its priority means: it ages, so that it comes in the end whatever came since."""
+    if not priority:
+        return ""
+    minutes = round(abs(priority) * policy.age_s / 60)
+    return (
+        f"; with priority {priority} it stands as if it had come {minutes} min {'sooner' if priority > 0 else 'later'}"
+    )
 
 
 def _say_builders(every: Sequence[Builder], wants: Requirement, kept: frozenset[int]) -> tuple[str, str]:
@@ -103,7 +127,7 @@ def _say_builders(every: Sequence[Builder], wants: Requirement, kept: frozenset[
         elif hindrance:
             hindered.append(f"{one.name} {hindrance}")
         else:
-            fits.append(one.name)
+            fits.append(one.name + one.busy)
     if not fits:
         skill = f" and can {' and '.join(sorted(wants.capabilities))}" if wants.capabilities else ""
         return "", _join(f"no approved agent builds for {wants.arch}{skill}", ": ", [*hindered, *unfit, *foreign])
@@ -117,12 +141,17 @@ def _join(said: str, by: str, others: Sequence[str]) -> str:
     return f"{said}{by}{'; '.join([*others[:_NAMED], *more])}" if others else said
 
 
-def _find_hindrance(row: Row[Any], at: int, *, frank: bool) -> str:
-    """Why a builder that could take jobs takes none now."""
+def _find_hindrance(row: Row[Any], at: int, running: int, *, frank: bool) -> str:
+    """Why a builder that could take jobs takes none now; *running*: jobs that it holds."""
     if row.paused_reason is not None:
         return f"is disabled: {row.paused_reason}"
     if row.quarantined_until is not None:
-        left = max(0, row.quarantined_until - at) // 1000
         words = f": {row.quarantine_reason}" if frank else ""
-        return f"is in quarantine for {left} s more, then tried with one job{words}"
+        if row.quarantined_until > at:
+            left = (row.quarantined_until - at) // 1000
+            return f"is in quarantine for {left} s more, then tried with one job{words}"
+        if running:
+            return f"comes out of quarantine if the one job ends well that it is tried with{words}"
+    if row.seen_at is not None and at - row.seen_at > SILENT_S * 1000:
+        return f"has not been heard of for {(at - row.seen_at) // 60_000} min"
     return ""

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from deb_orchestrator.services import agents, attempts, hosts, room, targets, why
 from deb_orchestrator.services.hub import Conflict, NotFound
+from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.tables import agent, job, job_turn
 from debcore.hub import model
 from debcore.hub.hosts import Requires
@@ -166,3 +167,42 @@ def test_hubs_of_the_last_release_may_enqueue(farm: Farm) -> None:
         db.execute(sa.update(job).values(owner="", rank=0))
         room.tend_turns(db)
     assert only(farm.claim())
+
+
+def test_why_has_a_sentence_for_each_rule(farm: Farm) -> None:
+    """What refuses for good (pool, trust, …) has its sentences above and in test_hosts.py; these pass with time."""
+    with farm.hub.db.read() as db:
+        at = now(db)
+    request = ask(farm, "hello")
+    set_agent(farm, quarantined_until=at + 90_000, quarantine_reason="disk fault")
+    assert "builder is in quarantine for" in facts(farm, request)
+    assert "then tried with one job: disk fault" in facts(farm, request)
+    set_agent(farm, quarantined_until=at - 1)
+    assert "1 agents may take it: builder []" in facts(farm, request), "it is the canary's turn"
+    canary = only(farm.claim())
+    later = ask(farm, "later")
+    assert "builder comes out of quarantine if the one job ends well that it is tried with" in facts(farm, later)
+    set_agent(farm, quarantined_until=None)
+    assert "1 agents may take it: builder (busy with 1 of 1 jobs)" in facts(farm, later)
+    set_agent(farm, seen_at=at - 3_600_000)
+    assert "builder has not been heard of for 60 min [start, approve or enable one]" in facts(farm, later)
+    set_agent(farm, seen_at=at)
+    farm.finish(canary, "host")
+    assert "builder broke it, and keeps off it for a while" in facts(farm, request)
+    bulk = ask(farm, *(f"mass{n}" for n in range(11)))
+    said = facts(farm, bulk)
+    assert "and 1 other owners take turns" in said
+    assert "with priority -10 it stands as if it had come 100 min later" in said
+    with farm.hub.db.write() as db:
+        db.execute(sa.update(job).where(job.c.build_id == later.builds[0]).values(priority=3))
+    assert "with priority 3 it stands as if it had come 30 min sooner" in facts(farm, later)
+
+
+def test_a_job_that_made_room_says_for_what(farm: Farm) -> None:
+    mass = ask(farm, *(f"mass{n}" for n in range(11)))
+    running = only(farm.claim())
+    urgent = ask(farm, "urgent")
+    let_wait(farm)
+    moved = why.explain_build(farm.hub, int(running.spec["job"]["build"]))
+    assert any("room" in one.fact for one in moved), [one.fact for one in moved]
+    assert mass.id != urgent.id
