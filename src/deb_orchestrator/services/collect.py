@@ -55,8 +55,10 @@ def collect(hub: Hub, *, wait_s: float = WAIT_S, young_s: float = YOUNG_S) -> Co
     snapshots = _drop_snapshots(hub)
     with hub.db.write() as db:
         gone = select(blob.c.sha256).where(blob.c.gone_at.isnot(None))
-        # Who has sent a blob may read it for as long as it is there: services/sight.py.
-        db.execute(delete(hold).where(hold.c.until_at < now(db), ~hold.c.sent | hold.c.sha256.in_(gone)))
+        # A client that has sent a blob may read it for as long as it is there; others see all: services/sight.py.
+        of_client = hold.c.holder.startswith("client ")
+        over = hold.c.until_at < now(db)
+        db.execute(delete(hold).where(over, ~hold.c.sent | ~of_client | hold.c.sha256.in_(gone)))
     if is_paused(hub):
         nothing = Sum(files=0, size=0)
         return Collected(removed=nothing, marked=nothing, snapshots=snapshots)

@@ -10,14 +10,16 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from deb_orchestrator.services import collect, pins, queries, requests, snapshots, uploads
 from deb_orchestrator.services.hub import Denied, NotFound, Principal
 from deb_orchestrator.services.keeping import hold_blobs
+from deb_orchestrator.store.clock import now
 from deb_orchestrator.store.engine import open_database
 from deb_orchestrator.store.migrate import migrate
 from deb_orchestrator.store.tables import job
+from deb_orchestrator.store.tables_domain import blob, hold
 from deb_orchestrator.store.tables_keep import doomed
 from debcore.blobs import StoreAway
 from debcore.errors import Failure
@@ -199,11 +201,30 @@ def test_who_comes_after_the_mark_saves_a_blob(keeper: Keeper) -> None:
     keeper.clock.advance(30 * 3600)  # the hold is over
     keeper.collect(2)
     assert not farm.hub.blobs.has(name)
+    with farm.hub.db.read() as db:
+        left = select(hold.c.holder).where(hold.c.sha256 == name)
+        assert list(db.execute(left).scalars()) == [], "a hold that is over is gone"
     assert not uploads.take_hold(farm.hub, ADMIN, name, 15), "it is to be sent again"
     farm.put(b"nobody wants it")
     assert uploads.take_hold(farm.hub, ADMIN, name, 15)
     keeper.collect(3)
     assert farm.hub.blobs.has(name)
+
+
+def test_only_clients_keep_the_word_that_they_sent_a_blob(keeper: Keeper) -> None:
+    hub = keeper.farm.hub
+    keeper.build("hello", "ok")
+    names = {"client ada": True, "client bob": False, "agent builder": True, "admin test": True}
+    with hub.db.write() as db:
+        used = db.execute(select(blob.c.sha256).limit(1)).scalar_one()
+        db.execute(delete(hold))
+        rows = [{"sha256": used, "holder": one, "until_at": now(db) + 1, "sent": sent} for one, sent in names.items()]
+        db.execute(hold.insert(), rows)
+    keeper.clock.advance(60)
+    collect.collect(hub)
+    with hub.db.read() as db:
+        left = list(db.execute(select(hold.c.holder).where(hold.c.sha256 == used)).scalars())
+    assert left == ["client ada"], "others see everything, and a hold without bytes is nothing"
 
 
 def test_killed_between_removal_and_commit(keeper: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
