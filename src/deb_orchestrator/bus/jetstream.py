@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from deb_orchestrator.bus.nkey import MARK, load_creds
 from debcore.errors import ConfigError, Failure
 from debcore.http import is_loopback
 from debcore.hub.credential import load_token
@@ -43,7 +44,8 @@ class Unreachable(Failure):
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """*url*: `nats://HOST:PORT` or `tls://…`. *credentials*: a file with one line, `USER:PASSWORD` or a token.
+    """*url*: `nats://HOST:PORT` or `tls://…`. *credentials*: a file with one line, `USER:PASSWORD` or a token, or
+    a `.creds` file of NATS (JWT and NKey).
 
     *ca*: PEM file of the server's own authority.
     """
@@ -77,18 +79,20 @@ def check_target(target: Target) -> None:
     if not target.stream or any(not one.isprintable() or one in " .*>/\\" for one in target.stream):
         raise Failure(f"{target.stream[:80]!r} cannot name a stream", hint="letters, digits and hyphens do")
     if target.credentials is not None:
-        load_login(target.credentials)
-        if parts.scheme != "tls" and not is_loopback(target.url):
+        login = load_login(target.credentials)
+        if "signature_cb" not in login and parts.scheme != "tls" and not is_loopback(target.url):
             raise Failure("no password is sent over a network in clear text", hint="use tls://HOST:PORT")
     if find_spec("nats") is None:
         raise Failure("nats-py is not installed", hint="pip install 'deb-bootc-ecosystem[hub,nats]'")
 
 
-def load_login(path: Path) -> dict[str, str]:
+def load_login(path: Path) -> dict[str, Any]:
     """What nats.connect() wants. Errors: Failure if the file cannot be read; ConfigError if it holds something else."""
     line = load_token(path)
+    if MARK in line:
+        return dict(load_creds(line, path))
     if not line or len(line.split()) != 1:
-        raise ConfigError(str(path), "it does not hold one line", hint="USER:PASSWORD, or a token")
+        raise ConfigError(str(path), "it does not hold one line", hint="USER:PASSWORD, a token, or a .creds file")
     user, colon, password = line.partition(":")
     return {"user": user, "password": password} if colon else {"token": line}
 

@@ -42,7 +42,7 @@ FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--behind-proxy", multiple=True, metavar="ADDRESS", help="A proxy that does TLS, and is believed.")
 @click.option("--nats", metavar="URL", help="nats://HOST:PORT or tls://…: where all events go, to a JetStream stream.")
 @click.option("--nats-stream", metavar="NAME", default=STREAM, show_default=True, help="Made if there is none.")
-@click.option("--nats-credentials", type=FILE, help="USER:PASSWORD or a token, on one line.")
+@click.option("--nats-credentials", type=FILE, help="USER:PASSWORD or a token on one line, or a .creds file.")
 @click.option("--nats-ca", type=FILE, help="PEM file: the authority of a tls:// server, if it is its own.")
 @oidc_options
 @log_option

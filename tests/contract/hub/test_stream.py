@@ -23,6 +23,7 @@ from deb_orchestrator.services.hub import Hub
 from deb_orchestrator.services.streaming import Streamer
 from deb_orchestrator.store.engine import open_database
 from debcore.errors import ConfigError, Failure
+from tests.contract.hub.nats_accounts import make_accounts
 from tests.contract.hub.nats_server import Heard, NatsServer, count_stream, read_stream, running_nats
 from tests.integration.orchestrator.stack import wait_for
 from tests.unit.orchestrator.services.farm import Farm
@@ -194,6 +195,35 @@ def test_the_server_may_ask_who_it_is(farm: Farm, tmp_path: Path, caplog: pytest
             wait_for(lambda: count_stream(server.url, **options) == farm.events_so_far(), why="the stream")
         assert read_stream(server.url, **options) == expected(farm)
     assert "geheim" not in caplog.text
+
+
+def test_a_user_of_an_account_logs_in_with_jwt_and_nkey(
+    farm: Farm, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A real nats-server in operator mode: who has no `.creds` of the account is refused."""
+    config, creds, stranger = make_accounts(tmp_path)
+    seed = creds.read_text().split("SEED-----")[1].split()[0]
+    write_events(farm.hub, 3)
+    with running_nats(tmp_path / "nats", "-c", str(config)) as server:
+        for target in (Target(url=server.url), Target(url=server.url, credentials=stranger)):
+            caplog.clear()
+            with caplog.at_level(logging.WARNING), streaming(farm.hub, target):
+                wait_for(lambda: "Authorization Violation" in caplog.text, why="a refusal")
+        options = jetstream.load_login(creds)
+        with streaming(farm.hub, Target(url=server.url, credentials=creds)):
+            wait_for(lambda: count_stream(server.url, **options) == farm.events_so_far(), why="the stream")
+        assert read_stream(server.url, **options) == expected(farm)
+        assert seed not in (server.directory / "log").read_text()
+    assert seed not in caplog.text
+    check_target(Target(url="nats://bus.example.org:4222", credentials=creds))  # it proves, and does not tell
+    damaged = tmp_path / "damaged.creds"
+    for wrong in (seed[:-1], seed[:9] + ("B" if seed[9] == "A" else "A") + seed[10:], "SUAA", "1" + seed[1:]):
+        damaged.write_text(creds.read_text().replace(seed, wrong))
+        with pytest.raises(ConfigError):
+            jetstream.load_login(damaged)
+    damaged.write_text("-----BEGIN NATS USER JWT-----\n")
+    with pytest.raises(ConfigError):
+        jetstream.load_login(damaged)
 
 
 def test_what_cannot_be_a_target_is_refused_at_the_start(tmp_path: Path) -> None:
