@@ -69,9 +69,14 @@ def unpack_release(directory: Path) -> Tree:
 def copy_present(directory: Path, revision: str) -> Tree:
     """The present sources in *directory* with one more *revision* of the schema: what a next version might be."""
     src = directory / "src"
-    shutil.copytree(ROOT / "src", src, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "src", src)  # with what was compiled
     (versions_of(src) / "r9999_next.py").write_text(revision)
     return make_tree(directory, "9.9.9", src)
+
+
+def present_tree() -> Tree:
+    """What is tested, as the other tests run it."""
+    return Tree("present", ROOT / "src", Path(sys.executable))
 
 
 def make_tree(directory: Path, version: str, src: Path) -> Tree:

@@ -2,7 +2,7 @@
 `check --job DIR` reports what was ordered: of a source `shoddy…` lintian fails.
 
 What it does is said by the source's name: `broken…` fails, `sleepy…` sleeps at its first attempt, `slow…` for 3 s,
-`thief…` sends another source's package. Each run adds a line to RUNS.
+`held…` waits for a file `go-SOURCE` beside RUNS, `thief…` sends another source's package. Each run adds a line to RUNS.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ def main(argv: list[str]) -> int:
           file=log, flush=True)  # fmt: skip
     if source.name.startswith("sleepy") and job.attempt == 1:
         time.sleep(300)
+    while source.name.startswith("held") and not Path(os.environ["RUNS"]).with_name(f"go-{source.name}").exists():
+        time.sleep(0.05)
     lock = json.dumps({"packages": []})
     (directory.path / "lock.json").write_text(lock)
     events = EventLog(directory.events_path, job=job.job, attempt=job.attempt)

@@ -72,12 +72,13 @@ class Stack:
         }  # fmt: skip
 
     def start(
-        self, *words: str | Path, pass_fds: Sequence[int] = (), prefix: Sequence[str] = (), real: bool = False
-    ) -> Started:
+        self, *words: str | Path, pass_fds: Sequence[int] = (), prefix: Sequence[str] = (), real: bool = False,
+        program: Sequence[str] = PROGRAM,
+    ) -> Started:  # fmt: skip
         log = self.directory / f"{words[0]}-{len(self.started)}.log"
         with log.open("wb") as output:
             process = spawn(
-                [*prefix, *PROGRAM, *words], stdout=output, stderr=output, pass_fds=pass_fds, new_session=True,
+                [*prefix, *program, *words], stdout=output, stderr=output, pass_fds=pass_fds, new_session=True,
                 extra_env={} if real else self.environment(),
             )  # fmt: skip
         started = Started(process, log)
@@ -85,12 +86,12 @@ class Stack:
         return started
 
     def start_ready(
-        self, *words: str | Path, real: bool = False, timeout: float = 180
+        self, *words: str | Path, real: bool = False, timeout: float = 180, program: Sequence[str] = PROGRAM
     ) -> tuple[Started, dict[str, str]]:
         """With --ready-fd; its document."""
         reader, writer = os.pipe()
         try:
-            started = self.start(*words, "--ready-fd", str(writer), pass_fds=(writer,), real=real)
+            started = self.start(*words, "--ready-fd", str(writer), pass_fds=(writer,), real=real, program=program)
         finally:
             os.close(writer)
         with os.fdopen(reader) as pipe:

@@ -16,12 +16,12 @@ import pytest
 
 from debcore.hub.client import HubClient
 from debcore.hub.credential import load_token
-from debcore.hub.model import Build, BuildState
 from tests.contract.hub.nats_server import NatsServer, read_stream, running_nats
 from tests.contract.hub.test_database_faults import running
 from tests.contract.orchestrator.postgres import Server, running_server
+from tests.integration.orchestrator.books import check_books, check_served
 from tests.integration.orchestrator.stack import Stack, Started, admin_of, ask, client_of, pick_port, wait_for
-from tests.integration.orchestrator.walking import Watcher, walk
+from tests.integration.orchestrator.walking import Watcher
 from tests.unit.orchestrator.services.farm import SUITE
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -137,39 +137,6 @@ def ask_and_rage(storm: Storm, batch: int) -> list[str]:
         time.sleep(storm.chance.uniform(0.5, 2))
         storm.step()
     return made[-1:]
-
-
-def check_books(client: HubClient, asked: list[str], runs: list[str]) -> None:
-    """Each job has one accepted result, of an attempt that some builder did run; events have no gap."""
-    events = client.events(limit=1000)
-    while len(more := client.events(events[-1].n, limit=1000)):
-        events += more
-    assert [event.n for event in events] == list(range(1, len(events) + 1))
-    accepted = Counter(e.build for e in events if e.type == "build.complete" and not e.superseded)
-    ledger = {tuple(line.split()[:2]) for line in runs}
-    for build in builds_of(client, asked):
-        wanted = BuildState.FAILED if build.source.startswith("broken") else BuildState.INSTALLED
-        assert build.state is wanted, (build.source, build.arches[0].reason)
-        assert accepted[build.id] == 1, build.source
-        assert (build.source, str(build.arches[0].attempt)) in ledger, build.source
-
-
-def check_served(client: HubClient, url: str, watcher: Watcher, asked: list[str]) -> None:
-    """Every generation that anybody saw is valid, none went back; the last has what was built, each once."""
-    suite = client.suite(SUITE)
-    watcher.check(url, suite.key)
-    text = client.http.call("GET", f"/apt/dists/{SUITE}/InRelease").body
-    generation, found = walk(url, SUITE, suite.key, text)
-    assert generation == suite.generation
-    built = [build for build in builds_of(client, asked) if build.state is BuildState.INSTALLED]
-    assert found == Counter((build.source, "1.0") for build in built)
-    for build in built:
-        for artifact in build.arches[0].artifacts:
-            assert client.http.call("GET", f"/api/v1/blobs/{artifact.sha256}").code == 200
-
-
-def builds_of(client: HubClient, asked: list[str]) -> list[Build]:
-    return [client.build(id_) for one in asked for id_ in client.request(one).builds]
 
 
 def is_streamed(client: HubClient, nats: NatsServer) -> bool:

@@ -1,0 +1,7 @@
+"""Processes of each test, ended with it."""
+
+from __future__ import annotations
+
+from tests.integration.orchestrator.conftest import stack
+
+__all__ = ["stack"]
