@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from deb_orchestrator.dispatch.events import last_event
 from deb_orchestrator.services.hub import Conflict, Hub, NotFound, Principal, log_audit
 from deb_orchestrator.services.keeping import rely_on_packages
 from deb_orchestrator.services.suite_view import RELATIONS, find_order, load_parents, load_view, select_content
@@ -84,9 +85,15 @@ def _find_event(db: Connection, ask: SnapshotAsk) -> int | None:
     if ask.event is not None and ask.at is not None:
         raise Failure("a snapshot is by event or by time", hint="leave one of them out")
     if ask.at is None:
+        if ask.event is not None and ask.event > (last := last_event(db)):
+            raise Failure(f"event {ask.event} has not happened", hint=f"the last one is {last}")
         return ask.event
     if ask.at.tzinfo is None:
         raise Failure("the time has no zone", hint="such as 2026-03-14T12:00:00Z")
+    if ask.at.timestamp() * 1000 > now(db):
+        raise Failure(
+            f"{ask.at:%Y-%m-%d %H:%M:%S %Z} is in the future", hint="leave the time out for the present state"
+        )
     before = sa.select(sa.func.max(event_table.c.n)).where(event_table.c.at <= int(ask.at.timestamp() * 1000))
     return db.execute(before).scalar() or 0
 

@@ -1,4 +1,4 @@
-"""Around every call: its trace, and how long it took. Outermost, so that refusals are seen too."""
+"""Around every call: its trace, how long it took, and that browsers guess no type. Outermost: refusals are seen too."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from debcore.trace import HEADER, TRACE, make_trace, make_traceparent, parse_tra
 
 log = logging.getLogger(__name__)
 
+#: Whatever others have sent is of the type that we say, never what a browser makes of it.
+_NO_GUESS = (b"x-content-type-options", b"nosniff")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
 
 
@@ -35,7 +37,8 @@ class Watching:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (HEADER.encode(), make_traceparent(trace).encode())]
+                headers = [one for one in message.get("headers", ()) if one[0].lower() != _NO_GUESS[0]]
+                message["headers"] = [*headers, _NO_GUESS, (HEADER.encode(), make_traceparent(trace).encode())]
             await send(message)
 
         try:

@@ -37,7 +37,9 @@ Uploader = Annotated[Principal, Depends(uploader)]
 
 
 @router.post("/blobs/{sha256}/hold")
-def hold_blob(sha256: Sha256, size: int, hub: HubDep, who: Uploader) -> dict[str, bool]:
+def hold_blob(
+    sha256: Sha256, size: Annotated[int, Query(ge=0, lt=2**63)], hub: HubDep, who: Uploader
+) -> dict[str, bool]:
     """Keep a blob from being collected for a day; `present` says whether it must still be sent."""
     return {"present": uploads.take_hold(hub, who, sha256, size) and sight.sees_blob(hub, who, sha256)}
 
