@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -62,6 +62,16 @@ class LockedHub(Frozen):
     request: str | None = None
 
 
+class LockedBase(Frozen):
+    """The image that a derivative stands on, and what it says of itself."""
+
+    kind: Literal["image", "commit"]
+    digest: Annotated[str, StringConstraints(pattern=r"^(sha256:)?[0-9a-f]{64}$")]  #: OCI manifest, or OSTree commit
+    name: str = ""  #: HOST/NAME of an image in a registry
+    kargs: tuple[str, ...] = ()  #: kernel arguments
+    packages: tuple[LockedPackage, ...] = ()
+
+
 class LockedVariant(Frozen):
     """The stages of one variant's tree. `ids` is the id ledger that went in ("" for none)."""
 
@@ -70,11 +80,18 @@ class LockedVariant(Frozen):
     archive: tuple[LockedPackage, ...]
     hub: tuple[LockedPackage, ...]
     ids: str = ""
+    derived: LockedBase | None = None  #: what stands in the place of the base stage
+
+    @property
+    def stages(self) -> dict[str, tuple[LockedPackage, ...]]:
+        """What each stage brings, lowest first. `derived`: the packages of the image below."""
+        below = {"derived": self.derived.packages} if self.derived else {}
+        return {**below, "base": self.base, "archive": self.archive, "hub": self.hub}
 
     @property
     def installed(self) -> dict[str, LockedPackage]:
         """By name:arch, a later stage over an earlier one."""
-        return {f"{p.name}:{p.arch}": p for stage in (self.base, self.archive, self.hub) for p in stage}
+        return {f"{p.name}:{p.arch}": p for stage in self.stages.values() for p in stage}
 
 
 class LockedParent(Frozen):
@@ -106,7 +123,7 @@ class Lock(Frozen):
     def content(self) -> str:
         """SHA-256 over what decides the content of the outputs, beside timestamp and version."""
         stages = ("base", "archive", "hub")
-        parts = {
+        parts: dict[str, Any] = {
             "suite": self.suite,
             "recipe": self.recipe,
             "tools": {name: [package.key for package in packages] for name, packages in self.tools.items()},
@@ -115,6 +132,8 @@ class Lock(Frozen):
                 for name, variant in self.variants.items()
             },
         }
+        if derived := {name: one.derived.digest for name, one in self.variants.items() if one.derived}:
+            parts["derived"] = derived
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def document(self) -> str:

@@ -15,6 +15,9 @@ from deb_bootc_compose.directory import COMPOSE_ID
 from deb_bootc_compose.lock import Lock
 from deb_bootc_compose.records import origins
 
+#: Stage of a package → what debs.json calls its origin.
+ORIGINS = {"derived": "base", "base": "archive", "archive": "archive", "hub": "hub"}
+
 #: productmd knows RPM's names of architectures; Debian's that are among them keep theirs.
 ARCH_NAMES: Mapping[str, str] = {"ppc64el": "ppc64le", "armhf": "armhfp", "loong64": "loongarch64"}
 
@@ -116,13 +119,13 @@ def debs(
     sizes = installed or {}
     found: dict[str, Any] = {}
     for key, variant in variants.items():
-        hub = {package.key for package in lock.variants[key].hub}
+        stages = {p.key: stage for stage, packages in lock.variants[key].stages.items() for p in packages}
         sources: dict[str, Any] = {}
         for package in lock.variants[key].installed.values():
             source = f"{package.source or package.name}_{package.source_version or package.version}"
             binary = f"{package.name}_{package.version}_{package.arch}"
             sources.setdefault(source, {})[binary] = {
-                "sha256": package.sha256, "size": package.size, "origin": "hub" if package.key in hub else "archive",
+                "sha256": package.sha256, "size": package.size, "origin": ORIGINS[stages[package.key]],
                 "installed_size": sizes.get(package.sha256),
             }  # fmt: skip
         found.setdefault(variant["name"], {})[variant["arch"]] = sources

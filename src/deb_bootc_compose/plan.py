@@ -119,6 +119,7 @@ def _asked(spec: VariantSpec, digests: Mapping[str, str]) -> dict[str, Any]:
     return {
         "arch": spec.arch, "packages": _unique(variant.packages), "exclude": _unique(variant.exclude_packages),
         "recommends": variant.recommends, "ids": digests.get(variant.users.ledger or "", ""),
+        **({"below": variant.base.model_dump(mode="json")} if variant.base else {}),
     }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -88,6 +88,8 @@ def origin_of(
     """One package's line of builds.json."""
     if stage == "hub":
         return {"origin": "hub", "build": records.get(package.sha256)}
+    if stage == "derived":
+        return {"origin": "base"}
     return {"origin": "archive", "uri": _without_user(package.uri), "releases": releases_of(package, lock.releases)}
 
 
@@ -119,8 +121,7 @@ def origins(
     """Every package of a variant with where it is from, sorted."""
     variant = lock.variants[key]
     stages: dict[tuple[str, str, str, str], str] = {}
-    for stage in ("base", "archive", "hub"):
-        packages: Sequence[LockedPackage] = getattr(variant, stage)
+    for stage, packages in variant.stages.items():
         stages |= {package.key: stage for package in packages}
     return [
         (package, origin_of(package, lock, stage=stages[package.key], records=records))

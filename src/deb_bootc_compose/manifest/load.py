@@ -20,7 +20,10 @@ from debcore.errors import ConfigError
 TREE_KEYS = frozenset(kebab(name) for name in Tree.model_fields)
 INCLUDES = ("include", "conditional-include")
 #: Keys whose text is a path on this host, relative to the file that says it: (mapping or list, key).
-PATHS = {"add-files": "from", "builds": "source", "users": "ledger", "sources": "signed-by", "notifications": "script"}
+PATHS = (
+    ("add-files", "from"), ("builds", "source"), ("users", "ledger"), ("sources", "signed-by"),
+    ("notifications", "script"), ("base", "oci"), ("base", "ostree"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -210,7 +213,7 @@ def absolute_paths(node: Node, base: Path) -> Node:
     """Paths on this host made absolute, before files merge and it is forgotten where they stood."""
     assert isinstance(node.value, dict)
     values = dict(node.value)
-    for where, key in PATHS.items():
+    for where, key in PATHS:
         if where in values:
             values[where] = _absolute(values[where], key, base)
     if "variants" in values and isinstance(values["variants"].value, dict):

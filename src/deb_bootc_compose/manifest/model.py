@@ -159,7 +159,7 @@ class Units(Strict):
     enable: tuple[Unit, ...] = ()
     disable: tuple[Unit, ...] = ()
     mask: tuple[Unit, ...] = ()
-    default_target: Unit = "multi-user.target"
+    default_target: Unit | None = None  #: null: multi-user.target, or that of the base
 
 
 class Waiver(Strict):
@@ -206,9 +206,34 @@ class Var(Strict):
     fix: bool = False
 
 
+class Base(Strict):
+    """The image that a derivative stands on: `oci`, `image` or `ostree`. The lock pins it by digest or checksum.
+
+    oci: an OCI image layout, such as compose/VARIANT/ARCH/oci of a compose. image: HOST/NAME:TAG or
+    HOST/NAME@sha256:… in a registry. ostree: a repository, with a ref or a checksum as `commit`.
+    """
+
+    oci: HostPath | None = None
+    image: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][!-~]*[/][!-~]+$", max_length=400)] | None = None
+    insecure: bool = False  #: the registry speaks plain HTTP, or nobody vouches for its certificate
+    ostree: HostPath | None = None
+    commit: Ref | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Base:
+        if sum(one is not None for one in (self.oci, self.image, self.ostree)) != 1:
+            raise ValueError("a base names one of `oci`, `image` and `ostree`")
+        if (self.ostree is None) is not (self.commit is None):
+            raise ValueError("`ostree` (a repository) and `commit` (a ref or a checksum) go together")
+        if self.insecure and self.image is None:
+            raise ValueError("`insecure` is for a registry: `image`")
+        return self
+
+
 class Tree(Strict):
     """Content: what a `*.tree.yaml`, the top of compose.yaml and a variant may say. Lists of includes append."""
 
+    base: Base | None = None  #: null: everything is made from packages
     recommends: bool = False
     packages: tuple[Package, ...] = ()
     exclude_packages: tuple[Package, ...] = ()

@@ -59,6 +59,15 @@ class ImageConfig:
 
 
 @dataclass(frozen=True)
+class Base:
+    """The image below: its layout, its digest and its tree, as they are in the store."""
+
+    layout: Path
+    digest: str
+    tree: Path
+
+
+@dataclass(frozen=True)
 class Image:
     """A layout that was written."""
 
@@ -113,12 +122,13 @@ def write_layout(
     config: ImageConfig,
     *,
     previous: Path | None = None,
+    base: Base | None = None,
     tools: Layer | None = None,
 ) -> Image:
     """Write the layout of *tree* to *out*, which must not exist, and its plan to `layers.json` in it.
 
     *previous*: layout of the image before (with layers.json): its plan is kept, and layers that did not change are
-    taken from it as they are. Errors: Failure; *out* is then not there.
+    taken from it as they are. *base*: the image that *tree* is derived from. Errors: Failure; *out* is then not there.
     """
     if out.exists():
         raise Failure(f"{out} is already there", hint="a finished layout is never changed: name another directory")
@@ -130,11 +140,14 @@ def write_layout(
         "compression": config.compression,
         "max_layers": config.max_layers,
         "previous": before,
+        "base": base.digest if base else "",
     }
     with store.workplace("out") as place:
         binds = [Bind(source=tree.root, target="/tree"), Bind(source=place / "out", target="/out", readonly=False)]
         if previous is not None:
             binds.append(Bind(source=previous.absolute(), target="/previous"))
+        if base is not None:
+            binds += [Bind(source=base.layout, target="/base"), Bind(source=base.tree, target="/below")]
         tools = tools or find_tools(store, tree.layer.suite)
         plan = call(store, tools, "deb_bootc_compose.oci.writer:write", arguments, binds=binds)
         copy_out(place / "out", out)

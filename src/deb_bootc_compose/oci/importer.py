@@ -14,8 +14,8 @@ import tarfile
 from pathlib import Path
 from typing import IO, Any
 
+from deb_bootc_compose.oci.content import MOUNT_POINTS, hash_file
 from deb_bootc_compose.oci.tar import END, Member, write_member
-from deb_bootc_compose.oci.writer import MOUNT_POINTS, hash_file
 from debcore.command import run
 from debcore.errors import CommandFailed, Failure
 
@@ -72,12 +72,15 @@ def unpack(blob: Path, media_type: str, target: Path) -> None:
 def load_manifest(layout: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """(manifest, config) of the only image of *layout*, hashes checked. Errors: Failure."""
     index = json.loads((layout / "index.json").read_text())
-    manifest = json.loads(_read_blob(layout, index["manifests"][0]["digest"]))
-    return manifest, json.loads(_read_blob(layout, manifest["config"]["digest"]))
+    manifest = json.loads(read_blob(layout, index["manifests"][0]["digest"]))
+    return manifest, json.loads(read_blob(layout, manifest["config"]["digest"]))
 
 
-def _read_blob(layout: Path, digest: str) -> bytes:
+def read_blob(layout: Path, digest: str) -> bytes:
+    """Content of a small blob, its hash checked. Errors: Failure if it is missing or damaged."""
     path = layout / "blobs/sha256" / digest.removeprefix("sha256:")
+    if not path.is_file():
+        raise Failure(f"there is no blob {digest}", hint="give the layout as it was written")
     if f"sha256:{hash_file(path)}" != digest:
         raise Failure(f"blob {digest} has another content", hint="write the layout again")
     return path.read_bytes()

@@ -18,6 +18,7 @@ BINS = 16
 #: A source package below this size (bytes) never has a layer of its own.
 LARGE = 1 << 20
 MAX_LAYERS = 64
+FEWEST = 8  #: layers that a plan needs
 
 CACHED = re.compile(r"(.*)/__pycache__/([^/]+)\.cpython-\d+(?:\.opt-\d)?\.pyc")
 

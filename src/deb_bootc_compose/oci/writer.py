@@ -5,7 +5,6 @@ Standard library and zstd(1). Source: OCI image-spec 1.1, image-layout.md, layer
 
 from __future__ import annotations
 
-import errno
 import gzip
 import hashlib
 import json
@@ -16,21 +15,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
+from deb_bootc_compose.oci import derived
 from deb_bootc_compose.oci import plan as planning
+from deb_bootc_compose.oci.content import MOUNT_POINTS, hash_file, read_xattrs
 from deb_bootc_compose.oci.tar import END, Member, write_member
 from deb_bootc_compose.tree import dpkg, files
 from debcore.command import run
+from debcore.errors import Failure
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
-
-#: The only attribute that an image carries; others belong to the file system it lay on.
-XATTRS = ("security.capability",)
-
-#: Directories whose content is never part of an image.
-MOUNT_POINTS = frozenset({"dev", "proc", "sys", "run", "tmp"})
 
 
 class HashingFile:
@@ -45,18 +41,6 @@ class HashingFile:
         self._file.write(data)
         self.digest.update(data)
         self.size += len(data)
-
-
-def read_xattrs(path: Path) -> dict[str, bytes]:
-    """The attributes that go into the image."""
-    found = {}
-    for name in XATTRS:
-        try:
-            found[name] = os.getxattr(path, name, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in (errno.ENODATA, errno.ENOTSUP):
-                raise
-    return found
 
 
 def make_member(entry: files.Entry, link_to: str | None) -> Member:
@@ -78,10 +62,13 @@ def make_member(entry: files.Entry, link_to: str | None) -> Member:
     )
 
 
-def make_layers(tree: Path, previous: list[str], max_layers: int) -> tuple[planning.Plan, dict[str, list[files.Entry]]]:
+def make_layers(
+    tree: Path, previous: list[str], max_layers: int, only: frozenset[str] | None = None
+) -> tuple[planning.Plan, dict[str, list[files.Entry]]]:
     """The plan, and for each layer its entries in order, the directories above them included.
 
-    A directory without files goes to its owner's layer, so that nothing of the tree is lost.
+    A directory without files goes to its owner's layer, so that nothing of the tree is lost. *only*: the names that
+    need be in a layer (None: all).
     """
     entries = {e.name: e for e in files.walk(tree) if e.name.split("/")[0] not in MOUNT_POINTS or "/" not in e.name}
     owners = dpkg.load_owners(tree)
@@ -90,7 +77,7 @@ def make_layers(tree: Path, previous: list[str], max_layers: int) -> tuple[plann
             e.name, e.stat.st_size, (e.stat.st_dev, e.stat.st_ino) if e.is_file and e.stat.st_nlink > 1 else None
         )
         for e in entries.values()
-        if not e.is_dir
+        if not e.is_dir and (only is None or e.name in only)
     ]
     plan = planning.make_plan(paths, owners, previous=previous, max_layers=max_layers)
     wanted: dict[str, set[str]] = {layer: set() for layer in plan.layers}
@@ -98,7 +85,7 @@ def make_layers(tree: Path, previous: list[str], max_layers: int) -> tuple[plann
         wanted[layer] |= {name, *_above(name)}
     placed = set().union(*wanted.values())
     for name in entries:
-        if name not in placed:
+        if name not in placed and (only is None or name in only):
             group = planning.find_group(name, owners)
             layer = next(
                 (x for x in (group, planning.find_bin(group, planning.BINS), "files") if x in wanted), plan.layers[-1]
@@ -114,8 +101,11 @@ def _above(name: str) -> Iterator[str]:
         yield name
 
 
-def write_tar(sink: HashingFile, entries: list[files.Entry]) -> None:
-    """All *entries* of one layer."""
+def write_tar(sink: HashingFile, entries: list[files.Entry], hidden: frozenset[str] = frozenset()) -> None:
+    """All *entries* of one layer, after whiteouts of the *hidden* names: layer.md, Whiteouts."""
+    for name in sorted(hidden, key=os.fsencode):
+        directory, slash, last = name.rpartition("/")
+        write_member(sink, Member(name=os.fsencode(f"{directory}{slash}.wh.{last}"), kind=b"0", mode=0o644))
     first: dict[tuple[int, int], str] = {}
     for entry in entries:
         key = (entry.stat.st_dev, entry.stat.st_ino)
@@ -140,20 +130,20 @@ def compress(source: Path, target: Path, compression: str) -> None:
         shutil.copyfileobj(plain, packed, 1 << 20)
 
 
-def hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_layer(
-    name: str, entries: list[files.Entry], out: Path, compression: str, known: dict[str, dict[str, Any]]
+    name: str,
+    entries: list[files.Entry],
+    out: Path,
+    compression: str,
+    known: dict[str, dict[str, Any]],
+    hidden: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
     """Write one layer into *out*/blobs and describe it. A layer of *known* with the same diff_id is taken as it is."""
     blobs = out / "blobs/sha256"
     plain = out / f"{name.replace(':', '-').replace('/', '-')}.tar"
     with plain.open("wb") as file:
         sink = HashingFile(file)
-        write_tar(sink, entries)
+        write_tar(sink, entries, hidden)
     diff_id = sink.digest.hexdigest()
     old = known.get(diff_id)
     if old is not None:
@@ -196,22 +186,49 @@ def write(
     compression: str,
     max_layers: int,
     previous: dict[str, Any],
+    base: str = "",
     tree: str = "/tree",
     out: str = "/out",
 ) -> dict[str, Any]:
-    """Write the layout into the empty directory *out*. *previous*: `layers.json` of the image before, or {}."""
+    """Write the layout into the empty directory *out*. *previous*: `layers.json` of the image before, or {}.
+
+    *base*: digest of the image in the layout /base whose tree is /below: its layers come first, as they are, and ours
+    hold what differs.
+    """
     where = Path(out)
     (where / "blobs/sha256").mkdir(parents=True)
-    plan, layers = make_layers(Path(tree), list(previous.get("single", [])), max_layers)
+    below = derived.load_base(Path("/base"), base) if base else derived.NOTHING
+    change = derived.compare(Path(tree), Path("/below")) if base else derived.Change(None, frozenset())
+    room = max_layers - len(below.layers)
+    if room < planning.FEWEST:
+        raise Failure(
+            f"the base has {len(below.layers)} layers, and max-layers is {max_layers}",
+            hint=f"raise container.max-layers to {len(below.layers) + planning.FEWEST} (128 at most)",
+        )
+    plan, layers = make_layers(Path(tree), list(previous.get("single", [])), room, change.names)
+    order = plan.layers
+    if change.hidden:  # below all others of ours, so that a name may come back as something else
+        order, layers = ("removed", *order), {"removed": [], **layers}
     wanted = LAYER + compression  # what was packed otherwise is packed anew: the manifest's choice holds for all layers
     known = {layer["diff_id"]: layer for layer in previous.get("layers", []) if layer["media_type"] == wanted}
     with ThreadPoolExecutor(max_workers=2) as pool:
-        made = list(pool.map(lambda name: write_layer(name, layers[name], where, compression, known), plan.layers))
+        ours = list(
+            pool.map(
+                lambda name: write_layer(
+                    name, layers[name], where, compression, known, change.hidden if name == "removed" else frozenset()
+                ),
+                order,
+            )
+        )
+    made = [*derived.copy_layers(below, Path("/base"), where), *ours]
     created = config["created"]
+    history = [{"created": created, "created_by": f"deb-bootc-compose {layer['name']}"} for layer in ours]
+    labels = {**below.labels, **config["config"]["Labels"]}
     config = {
         **config,
+        "config": {**config["config"], "Labels": labels},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer['diff_id']}" for layer in made]},
-        "history": [{"created": created, "created_by": f"deb-bootc-compose {layer['name']}"} for layer in made],
+        "history": [*below.history, *history],
     }
     config_digest, config_size = put_json(where, config)
     manifest = {

@@ -110,6 +110,16 @@ def push_image(
     return Pushed(image.variant, registry.name, image.digest, tuple(tags))
 
 
+def pull_image(
+    store: Store, tools: Layer, registry: Registry, digest: str | None, out: Path, *, arch: str
+) -> None:  # fmt: skip
+    """Write the image for OCI's *arch* that *digest* (None: the tag in the name) names, byte for byte, as the layout
+    *out*: a directory of root inside. Errors: HostFailed."""
+    source = f"docker://{registry.name}{f'@{digest}' if digest else ''}"
+    copy = ["--override-arch", arch, "copy", "--preserve-digests", f"--retry-times={RETRIES}", *tls("src-", registry)]
+    call_skopeo(store, tools, registry, [*copy, source, "oci:/layout"], out, writable=True)
+
+
 def inspect(store: Store, tools: Layer, registry: Registry, tag: str) -> str:
     """The digest that *tag* names, of an image or of an index. Errors: HostFailed."""
     words = ["inspect", "--raw", *tls("", registry), f"docker://{registry.name}:{tag}"]

@@ -35,7 +35,7 @@ class PackageRow:
     """One binary package. Sizes in bytes; `installed` is None where its control file was not read."""
 
     package: LockedPackage
-    stage: str  #: base, archive or hub
+    stage: str  #: derived, base, archive or hub
     installed: int | None
     build: Mapping[str, Any] | None = None  #: of the hub, where its record is known
 
@@ -160,7 +160,7 @@ def _packages(
 ) -> Iterator[PackageRow]:
     if lock is None or key not in lock.variants:
         return
-    stages = {p.key: stage for stage in ("base", "archive", "hub") for p in getattr(lock.variants[key], stage)}
+    stages = {p.key: stage for stage, packages in lock.variants[key].stages.items() for p in packages}
     for package in sorted(lock.variants[key].installed.values(), key=lambda p: p.key):
         yield PackageRow(package, stages[package.key], installed.get(package.sha256), built.get(package.sha256))
 

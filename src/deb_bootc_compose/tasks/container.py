@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deb_bootc_compose.derive.base import load_layout_below, load_tree_below
 from deb_bootc_compose.earlier import paths_of
 from deb_bootc_compose.lock import load_lock
-from deb_bootc_compose.oci.image import ImageConfig, write_layout
+from deb_bootc_compose.oci.image import Base, ImageConfig, write_layout
 from deb_bootc_compose.tasks.tree import open_tree
 from deb_bootc_compose.worker import Done, Task
 from debcore.errors import Failure
@@ -24,6 +25,7 @@ REF_NAME = "org.opencontainers.image.ref.name"
 def run_task(task: Task) -> Done:
     params, output = task.params, task.params["output"]
     lock = load_lock(task.compose.lock_path)
+    derived = lock.variants[params["key"]].derived
     name, arch = params["key"].split(".")
     path = task.compose.output / name / arch / "oci"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,10 +34,16 @@ def run_task(task: Task) -> Done:
     config = ImageConfig(
         version=lock.version, timestamp=lock.timestamp, title=params["title"], labels=dict(output["labels"]),
         compression=output["compression"], max_layers=output["max-layers"],
+        base_name=derived.name if derived else "",
+        base_digest=derived.digest if derived and derived.kind == "image" else "",
     )  # fmt: skip
     with open_tree(task) as (store, tree):
+        layout = load_layout_below(store, derived) if derived else None
+        base = (
+            Base(layout.root, derived.digest, load_tree_below(store, derived).root) if derived and layout else None
+        )  # fmt: skip
         task.say(f"{output['name']} {lock.version}, layers in {output['compression']}")
-        image = write_layout(store, tree, path, config)
+        image = write_layout(store, tree, path, config, base=base)
     task.say(f"{image.digest[:19]}: {image.layers} layers, {image.size / 1e6:.0f} MB")
     layers = [
         {key: layer[key] for key in ("name", "digest", "diff_id", "size") if key in layer}

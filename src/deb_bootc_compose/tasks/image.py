@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,14 @@ def run_task(task: Task) -> Done:
     for size in sorted(sizes):
         of_size = [i for i in wanted if (i["size"] * 1024**2 if i["size"] else disk_size(variant)) == size]
         suffix = "" if len(sizes) == 1 else f".{size // 1024**2}M"
-        made += _make(task, store, lock.timestamp, out, f"{stem}{suffix}", size, {i["type"] for i in of_size})
+        made += _make(task, store, variant, lock.timestamp, out, f"{stem}{suffix}", size, {i["type"] for i in of_size})
     return Done({"images": made}, tuple(image["path"] for image in made))
+
+
+def kargs_of(variant: LockedVariant, asked: Iterable[str], arch: str) -> tuple[str, ...]:
+    """Kernel arguments: those of the base, then the manifest's; a console if there are none."""
+    below = variant.derived.kargs if variant.derived else ()
+    return tuple(dict.fromkeys((*below, *asked))) or default_kargs(arch)
 
 
 def disk_size(variant: LockedVariant) -> int:
@@ -47,7 +54,7 @@ def disk_size(variant: LockedVariant) -> int:
 
 
 def _make(
-    task: Task, store: Store, epoch: int, out: Path, stem: str, size: int, types: set[str]
+    task: Task, store: Store, variant: LockedVariant, epoch: int, out: Path, stem: str, size: int, types: set[str]
 ) -> list[dict[str, Any]]:
     params = task.params
     commit = task.input("commit")
@@ -58,7 +65,7 @@ def _make(
     disk = make_disk(
         store, repo=task.compose.path / commit["repo"], commit=commit["commit"], ref=params["ref"], out=partial,
         size=size, epoch=epoch, suite=params["suite"], arch=params["arch"],
-        kargs=tuple(params["kargs"]) or default_kargs(params["arch"]), remote=remote_of(task),
+        kargs=kargs_of(variant, params["kargs"], params["arch"]), remote=remote_of(task),
     )  # fmt: skip
     if problems := check_disk(store, disk, suite=params["suite"], arch=params["arch"]):
         raise BuildFailed(

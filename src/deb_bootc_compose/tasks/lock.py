@@ -10,12 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from deb_bootc_compose.derive.base import Wanted, load_tree_below, take_base
 from deb_bootc_compose.disk.bench import DISK_TOOLS, LOADER_PACKAGES, disk_tools
 from deb_bootc_compose.earlier import load_earlier_lock
 from deb_bootc_compose.embedded import HubAddress
 from deb_bootc_compose.lock import (
     BASE,
     Lock,
+    LockedBase,
     LockedHub,
     LockedPackage,
     LockedParent,
@@ -143,12 +145,15 @@ def _resolve(task: Task, store: Store, suite: Suite | None) -> Lock:
     for name, asked in task.params["variants"].items():
         arch = asked["arch"]
         task.say(f"{name}: asking apt for {len(asked['packages'])} packages and what they need")
-        base = resolve(store, sources=archive, arch=arch, install=BASE, max_age=0.0)
-        whole = _ask(store, [*archive, *([own] if own else [])], asked, task.context["origins"].get(name, {}))
-        releases |= {**base.release_hashes, **whole.release_hashes}
-        stages = split_stages(base.packages, whole.packages, hub_uri=suite.apt_uri if suite else None)
+        derived = take_below(task, store, name, asked, None)
+        below = load_tree_below(store, derived) if derived else None
+        base = () if below else resolve_base(store, archive, arch, releases)
+        sources = [*archive, *([own] if own else [])]
+        whole = _ask(store, sources, asked, task.context["origins"].get(name, {}), below)
+        releases |= whole.release_hashes
+        stages = split_stages(base, whole.packages, hub_uri=suite.apt_uri if suite else None)
         _check_built(task, stages[2], asked["packages"])
-        variants[name] = _locked_variant(asked, stages)
+        variants[name] = _locked_variant(asked, stages).model_copy(update={"derived": derived})
         total = sum(map(len, stages))
         task.say(f"{name}: {total} packages ({len(stages[2])} of the hub); fetching what the pool lacks")
         fetch(store, [package for stage in stages for package in stage])
@@ -163,6 +168,25 @@ def _resolve(task: Task, store: Store, suite: Suite | None) -> Lock:
         releases=_named(releases, suite), hub=hub, variants=variants, tools=find_tool_packages(task, store),
         recipe=task.params["recipe"],
     )  # fmt: skip
+
+
+def resolve_base(
+    store: Store, archive: Sequence[AptSource], arch: str, releases: dict[str, str]
+) -> Sequence[Package]:  # fmt: skip
+    base = resolve(store, sources=archive, arch=arch, install=BASE, max_age=0.0)
+    releases |= base.release_hashes
+    return base.packages
+
+
+def take_below(
+    task: Task, store: Store, name: str, asked: Mapping[str, Any], locked: LockedBase | None
+) -> LockedBase | None:  # fmt: skip
+    """The base of variant *name*, in the store from now on; None if it has none. *locked*: exactly this one."""
+    if asked.get("below") is None:
+        return None
+    wanted = Wanted(asked["below"], asked["arch"], task.params["suite"], locked.digest if locked else None)
+    tools = find_tools(store, task.params["suite"])
+    return take_base(store, tools, wanted, say=lambda text: task.say(f"{name}: {text}"))
 
 
 def _named(releases: Mapping[str, str], suite: Suite | None) -> dict[str, str]:
@@ -204,14 +228,27 @@ def _check_tools(task: Task, store: Store, lock: Lock) -> None:
 
 
 def _ask(
-    store: Store, sources: Sequence[AptSource], asked: Mapping[str, Any], origins: Mapping[str, str]
-) -> Resolution:
-    """Errors: DepsUnmet with apt's words and the line of the manifest that named the package."""
-    install = [*BASE, *asked["packages"], *(f"{name}-" for name in asked["exclude"])]
+    store: Store, sources: Sequence[AptSource], asked: Mapping[str, Any], origins: Mapping[str, str],
+    below: Layer | None = None,
+) -> Resolution:  # fmt: skip
+    """What apt adds to *below*, or to nothing.
+
+    Errors: DepsUnmet with apt's words and the line of the manifest that named the package; Failure if packages of
+    *below* would have to go.
+    """
+    begin = () if below else BASE
+    install = [*begin, *asked["packages"], *(f"{name}-" for name in asked["exclude"])]
     try:
-        return resolve(
-            store, sources=sources, arch=asked["arch"], install=install, recommends=asked["recommends"], max_age=0.0
-        )
+        found = resolve(
+            store, sources=sources, arch=asked["arch"], install=install, recommends=asked["recommends"], max_age=0.0,
+            base=below,
+        )  # fmt: skip
+        if found.removed:
+            raise Failure(
+                f"packages of the base would have to go: {', '.join(found.removed)}",
+                hint="a derivative adds and replaces packages: leave out what conflicts, or compose without a base",
+            )
+        return found
     except DepsUnmet as error:
         named = [
             f"{package} stands in {origins[package]}"
@@ -251,6 +288,10 @@ def _hold_to(task: Task, store: Store, suite: Suite | None) -> Lock:
         raise Failure("the lock changed while the compose was starting")
     _check_tools(task, store, lock)
     for name, variant in lock.variants.items():
+        asked = task.params["variants"].get(name, {})
+        if (variant.derived is None) is not (asked.get("below") is None):
+            raise Failure(f"{name}: lock and manifest differ in the base", hint="make a new lock")
+        take_below(task, store, name, asked, variant.derived)
         task.say(f"{name}: {len(variant.installed)} packages of the lock; fetching what the pool lacks")
         hub = [_at_hub(package.package(), suite) for package in variant.hub]
         packages = [package.package() for package in (*variant.base, *variant.archive)] + hub

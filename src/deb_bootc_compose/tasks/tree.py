@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deb_bootc_compose.boot.grub import image_files
+from deb_bootc_compose.derive.base import load_tree_below
 from deb_bootc_compose.lock import LockedPackage, LockedVariant, load_lock
 from deb_bootc_compose.tree.make import Tree, TreeSpec, load_tree, make_tree
 from deb_bootc_compose.tree.spec import AddFile, FinishOptions, Layout, Units, VarRule
@@ -23,8 +24,11 @@ def run_task(task: Task) -> Done:
     spec = TreeSpec(
         suite=lock.suite, arch=task.params["arch"], base=_packages(variant.base), archive=_packages(variant.archive),
         hub=_packages(variant.hub), finish=_finish(task, variant),
+        below=load_tree_below(store, variant.derived) if variant.derived else None,
     )  # fmt: skip
-    task.say(f"{len(variant.installed)} packages: base, archive, hub, then the finishing steps")
+    added = sum(map(len, (variant.base, variant.archive, variant.hub)))
+    below = f"on {variant.derived.digest[:19]}: " if variant.derived else ""
+    task.say(f"{below}{added} packages: base, archive, hub, then the finishing steps")
     since = time.monotonic()
     tree = make_tree(store, spec, log=task.compose.logs / f"{task.name}.log")
     task.say(f"tree {tree.id[:12]}, kernel {tree.kver}, {time.monotonic() - since:.0f} s")

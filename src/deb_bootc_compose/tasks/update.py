@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deb_bootc_compose.disk.image import make_disk
-from deb_bootc_compose.disk.layout import default_kargs
 from deb_bootc_compose.gate.judge import GateReport, judge_update
 from deb_bootc_compose.gate.machine import URL, run_plan
 from deb_bootc_compose.gate.serve import serving
 from deb_bootc_compose.lock import LockedParent, load_lock
 from deb_bootc_compose.ostree import init_repo
 from deb_bootc_compose.signing import open_signer
-from deb_bootc_compose.tasks.image import disk_size, remote_of
+from deb_bootc_compose.tasks.image import disk_size, kargs_of, remote_of
 from deb_bootc_compose.worker import Done, Task
 from debcore.errors import BuildFailed, Failure
 from debcore.path import write_file
@@ -100,7 +99,7 @@ def image_before(task: Task, store: Store, parent: LockedParent) -> Iterator[Pat
         disk = make_disk(
             store, repo=Path(task.context["repo"]), commit=parent.commit, ref=params["ref"], out=out,
             size=disk_size(lock.variants[params["key"]]), epoch=lock.timestamp, suite=params["suite"],
-            arch=params["arch"], kargs=tuple(params["kargs"]) or default_kargs(params["arch"]),
+            arch=params["arch"], kargs=kargs_of(lock.variants[params["key"]], params["kargs"], params["arch"]),
             remote=remote_of(task),
         )  # fmt: skip
         yield disk.path

@@ -12,6 +12,8 @@ from pathlib import Path
 #: Where the database is in a finished tree, and where dpkg looks for it.
 IMAGE_ADMINDIR = "usr/lib/sysimage/dpkg"
 ADMINDIR = "var/lib/dpkg"
+#: JSON: a list of the packages with name, version, arch, sha256, size, source and source_version, sorted.
+DEBS = "usr/lib/sysimage/debs.json"
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,33 @@ def exists(path: Path) -> bool:
     return os.path.lexists(path)
 
 
+def has_same_bytes(one: Path, other: Path) -> bool:
+    """Whether two files have the same content; whatever their times are. filecmp would remember by times."""
+    with one.open("rb") as mine, other.open("rb") as theirs:
+        while True:
+            block = mine.read(1 << 18)
+            if block != theirs.read(1 << 18):
+                return False
+            if not block:
+                return True
+
+
+def is_same(tree: Path, other: Path, name: str) -> bool:
+    """Whether two trees have the same file or link at *name*, or both nothing. Owner and mode do not count."""
+    one, two = tree / name, other / name
+    if one.is_symlink() or two.is_symlink():
+        return one.is_symlink() and two.is_symlink() and read_link(one) == read_link(two)
+    if one.is_file() and two.is_file():
+        return has_same_bytes(one, two)
+    return one.is_dir() == two.is_dir() and exists(one) == exists(two)
+
+
+def differs_below(tree: Path, other: Path, directory: str) -> bool:
+    """Whether two trees differ in anything below *directory*."""
+    names_of = [[e.name for e in walk(root, directory)] for root in (tree, other)]
+    return names_of[0] != names_of[1] or not all(is_same(tree, other, name) for name in names_of[0])
+
+
 def read_text(tree: Path, name: str) -> str | None:
     """Content of a file, its links resolved inside the tree; None if there is no such regular file."""
     path = inside(tree, name)

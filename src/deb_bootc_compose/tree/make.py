@@ -18,6 +18,9 @@ from debroot.emulate import find_emulation
 from debroot.sandbox import Bind, Sandbox, run_in
 from debroot.store import Layer, Package, Store
 
+#: Where the steps see the tree that theirs is derived from.
+BELOW = "/below"
+
 #: Modules that carry values about and change no content; stages.RECIPE stands for stages.py.
 PLUMBING = ("__init__.py", "inside.py", "make.py", "outside.py", "stages.py")
 
@@ -31,6 +34,7 @@ class TreeSpec:
     base: tuple[Package, ...]  #: Essential packages and apt, complete
     archive: tuple[Package, ...]  #: complete: apt adds nothing
     hub: tuple[Package, ...] = ()  #: built by us; may replace versions of those below
+    below: Layer | None = None  #: a finished tree in the place of the base stage; `base` is then empty
     finish: FinishOptions = field(default_factory=FinishOptions)
 
 
@@ -71,6 +75,7 @@ def tree_id(spec: TreeSpec) -> str:
         "finish": options_to_json(spec.finish),
         "recipe": stages.RECIPE,
         "code": code_hash(),
+        **({"below": spec.below.id} if spec.below else {}),
     }
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
@@ -92,11 +97,13 @@ def make_tree(store: Store, spec: TreeSpec, *, tools: Layer | None = None, log: 
     key = f"tree-{made[:24]}"
     with store.making(key):
         if (found := store.find(key)) is None:
-            base = stages.make_base_stage(store, spec.base, suite=spec.suite, arch=spec.arch, log=log)
+            base = spec.below or stages.make_base_stage(
+                store, spec.base, suite=spec.suite, arch=spec.arch, log=log
+            )  # fmt: skip
             ids = spec.finish.ids
             archive = stages.make_package_stage(store, "archive", base, spec.archive, tools=tools, ids=ids, log=log)
             top = stages.make_package_stage(store, "hub", archive, spec.hub, tools=tools, log=log)
-            found = finish_tree(store, top, spec.finish, key=key, tools=tools, log=log)
+            found = finish_tree(store, top, spec.finish, key=key, tools=tools, log=log, below=spec.below)
     return _describe(store, found, made, tools)
 
 
@@ -107,22 +114,40 @@ def load_tree(store: Store, tree: str, *, suite: str, tools: Layer | None = None
 
 
 def finish_tree(
-    store: Store, top: Layer, options: FinishOptions, *, key: str, tools: Layer, log: Path | None = None
+    store: Store,
+    top: Layer,
+    options: FinishOptions,
+    *,
+    key: str,
+    tools: Layer,
+    log: Path | None = None,
+    below: Layer | None = None,
 ) -> Layer:
-    """Copy the stages below *top* into one directory and run all steps on it. The result is a layer without parents."""
+    """Copy the stages below *top* into one directory and run all steps on it. The result is a layer without parents.
+
+    *below*: the finished tree at the bottom of these stages; what it decided already stays as it is.
+    """
     with store.workplace("root") as place:
         root = place / "root"
         stages.copy_merged(store, top, root)
         state: dict[str, Any] = _first_state(find_features(store, root, arch=top.arch))
+        state |= {"debs": describe_debs(top.packages), "below": BELOW if below else ""}
         waiting: list[str] = []
         for step in STEPS:
             waiting.append(step.name)
             if step.commands is None and step is not STEPS[-1]:
                 continue
-            state = _run_steps(store, root, waiting, options, state, tools)
+            state = _run_steps(store, root, waiting, options, state, tools, below)
             waiting = []
             _run_commands(store, root, step, options, state, log, arch=top.arch)
         return store.commit_layer(place, Layer(key, place, (), top.packages, top.arch, top.suite))
+
+
+def describe_debs(packages: Sequence[Package]) -> str:
+    """Content of dpkg.DEBS: nothing in it depends on where a package was fetched."""
+    fields = ("name", "version", "arch", "sha256", "size", "source", "source_version")
+    rows = [{field: getattr(package, field) for field in fields} for package in sorted(packages, key=lambda p: p.key)]
+    return json.dumps(rows, indent=0, sort_keys=True) + "\n"
 
 
 def find_features(store: Store, root: Path, *, arch: str) -> tuple[str, ...]:
@@ -146,11 +171,13 @@ def _first_state(features: Sequence[str]) -> dict[str, Any]:
 
 
 def _run_steps(
-    store: Store, root: Path, names: Sequence[str], options: FinishOptions, state: dict[str, Any], tools: Layer
-) -> dict[str, Any]:
+    store: Store, root: Path, names: Sequence[str], options: FinishOptions, state: dict[str, Any], tools: Layer,
+    below: Layer | None,
+) -> dict[str, Any]:  # fmt: skip
     arguments = {"names": list(names), "options": options_to_json(options), "state": state}
-    bind = Bind(source=root, target="/tree", readonly=False)
-    return call(store, tools, "deb_bootc_compose.tree.finish:run_steps", arguments, binds=[bind])
+    binds = [Bind(source=root, target="/tree", readonly=False)]
+    binds += [Bind(source=below.root, target=BELOW)] if below else []
+    return call(store, tools, "deb_bootc_compose.tree.finish:run_steps", arguments, binds=binds)
 
 
 def _run_commands(

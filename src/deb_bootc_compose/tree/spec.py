@@ -33,7 +33,7 @@ class Units:
     enable: tuple[str, ...] = ()
     disable: tuple[str, ...] = ()
     mask: tuple[str, ...] = ()
-    default_target: str = "multi-user.target"
+    default_target: str | None = None  #: None: multi-user.target, or that of the tree below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +104,9 @@ def options_from_json(data: dict[str, Any]) -> FinishOptions:
 class State:
     """What finishing found out on its way; grows from step to step and comes back to the caller."""
 
+    below: str = ""  #: where the finished tree is that this one is derived from; "" for none
+    debs: str = ""  #: what the tree is made of: content of DEBS
+    keep_initramfs: bool = False  #: that of the tree below is still right
     kver: str = ""
     ostree_features: tuple[str, ...] = ()
     composefs: bool = False

@@ -34,8 +34,14 @@ ENV: Mapping[str, str] = {
     "TZ": "UTC",
 }
 
+#: In a finished tree the tops of what is state lead into an empty /var.
+OPEN = (
+    "for n in home root srv mnt media opt usr/local; do"
+    ' if [ -L "/$n" ]; then mkdir -p "$(readlink -m "/$n")"; fi; done; '
+)
+
 INSTALL = (
-    "umask 022; exec apt-get install -y -q --no-install-recommends --allow-downgrades"
+    f"umask 022; {OPEN}exec apt-get install -y -q --no-install-recommends --allow-downgrades"
     " -o APT::Sandbox::User=root -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null"
     " -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null"
     " -o Dpkg::Use-Pty=false -o Dpkg::Options::=--force-confnew -o Dpkg::Options::=--force-unsafe-io"

@@ -7,6 +7,7 @@ moved below /usr (state that describes /usr), declared in tmpfiles.d (made at bo
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,14 @@ def sysimage_name(path: str) -> str:
     """Name below /usr/lib/sysimage of state kept at *path*: its last component, longer where that is not telling."""
     parts = path.strip("/").split("/")
     return "-".join(parts[2:]) if parts[-1] == "extended_states" else parts[-1]
+
+
+def is_kept(tree: Path, path: str) -> bool:
+    """Whether *path* is the link that an earlier finish left in the place of state that the image keeps."""
+    at = tree / path.lstrip("/")
+    return at.is_symlink() and files.read_link(at) == os.path.relpath(
+        f"/{SYSIMAGE}/{sysimage_name(path)}", path.rpartition("/")[0]
+    )
 
 
 def find_rule(path: str, rules: Iterable[VarRule]) -> VarRule | None:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from deb_bootc_compose.derive.base import find_digest
 from deb_bootc_compose.oci.image import ImageConfig, make_config
 from deb_bootc_compose.oci.index import Part, make_index
 from deb_bootc_compose.oci.writer import write
 from deb_bootc_compose.publish.outputs import ImageOutput
-from deb_bootc_compose.publish.registry import Registry, call_skopeo, find_pusher, inspect, parse_name, push_image
+from deb_bootc_compose.publish.registry import (
+    Registry,
+    call_skopeo,
+    find_pusher,
+    inspect,
+    parse_name,
+    pull_image,
+    push_image,
+)
 from debcore.errors import ConfigError, HostFailed
 from debroot.store import Layer, Store
 from tests.integration.tree.registry import log_in, make_layout, registry
@@ -40,6 +50,11 @@ def test_an_image_is_pushed_and_its_tags_move_whole(store: Store, pusher: Layer,
         log_in(authfile, host)
         done = push_image(store, pusher, where, first, tags=["13.1", "latest"], say=lambda _: None)
         assert done.digest == inspect(store, pusher, where, "latest") == inspect(store, pusher, where, "13.1")
+        for tag, digest in ((":latest", None), ("", done.digest)):
+            with store.workplace("out") as taken:
+                named = replace(where, name=f"{where.name}{tag}")
+                pull_image(store, pusher, named, digest, taken / "out", arch="amd64")
+                assert find_digest(taken / "out", "amd64") == done.digest
 
         second = make_layout(store, pusher, place / "two", "13.2")
         blobs = sorted((place / "two/oci/blobs/sha256").iterdir(), key=lambda path: -path.stat().st_size)

@@ -7,9 +7,10 @@ from pathlib import Path
 from deb_bootc_compose.tree import files
 from deb_bootc_compose.tree.spec import FinishOptions, State
 
+KARGS = "usr/lib/bootc/kargs.d"
+
 
 def run(tree: Path, options: FinishOptions, state: State) -> None:
-    del state
     for entry in options.add_files:
         name = entry.path.lstrip("/")
         if entry.target is None:
@@ -19,7 +20,14 @@ def run(tree: Path, options: FinishOptions, state: State) -> None:
     _extend_os_release(tree, dict(options.os_release))
     if options.kernel_arguments:
         words = ", ".join(f'"{word}"' for word in options.kernel_arguments)
-        files.write(tree, "usr/lib/bootc/kargs.d/10-image.toml", f"kargs = [{words}]\n")
+        files.write(tree, f"{KARGS}/{_kargs_name(state.below)}", f"kargs = [{words}]\n")
+
+
+def _kargs_name(below: str) -> str:
+    """bootc adds up all files that it finds: those of the images below stay."""
+    if not below:
+        return "10-image.toml"
+    return f"{20 + len([*Path(below, KARGS).glob('*-derived.toml')])}-derived.toml"
 
 
 def _extend_os_release(tree: Path, values: dict[str, str]) -> None:

@@ -28,12 +28,15 @@ COMPILE = (
 def run(tree: Path, options: FinishOptions, state: State) -> None:
     """Find what is compiled, drop what has no source, set the sources' time."""
     del options
+    below = Path(state.below) if state.below else None
     wanted = []
     for entry in files.walk(tree, "usr"):
         match = CACHED.fullmatch(entry.name)
         if not match or not entry.is_file:
             continue
         source = f"{match[1]}/{match[2]}.py"
+        if below is not None and all(files.is_same(tree, below, name) for name in (entry.name, source)):
+            continue
         files.remove(entry.path)
         real = inside(tree, source)  # sitecustomize.py is a link into /etc
         if real.is_file() and not match[5]:

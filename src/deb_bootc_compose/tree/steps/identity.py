@@ -25,9 +25,8 @@ NEVER_PROMPT = "usr/lib/systemd/system/systemd-firstboot.service.d/10-never-prom
 
 
 def run(tree: Path, options: FinishOptions, state: State) -> None:
-    del state
-    ours = {entry.path.lstrip("/") for entry in options.add_files}
-    remove_leftovers(tree, options)
+    ours = {entry.path.lstrip("/") for entry in options.add_files} | inherited(state)
+    remove_leftovers(tree, ours)
     _clean_resolv_conf(tree, ours)
     files.write(tree, "etc/machine-id", "uninitialized\n" if options.first_boot else "", mode=0o444)
     if options.first_boot and (tree / "usr/lib/systemd/system/systemd-firstboot.service").exists():
@@ -36,9 +35,18 @@ def run(tree: Path, options: FinishOptions, state: State) -> None:
     _set_defaults(tree, ours)
 
 
-def remove_leftovers(tree: Path, options: FinishOptions) -> None:
-    """Remove what OF_ONE_MACHINE names, but for files of the manifest."""
-    ours = {entry.path.lstrip("/") for entry in options.add_files}
+def inherited(state: State) -> set[str]:
+    """What the tree below has of these on purpose: its own finish left nothing else."""
+    if not state.below:
+        return set()
+    below = Path(state.below)
+    found = {str(path.relative_to(below)) for pattern in OF_ONE_MACHINE for path in below.glob(pattern)}
+    own = [name for name in ("etc/hosts", "etc/resolv.conf") if (below / name).is_file()]
+    return found | {name for name in own if not (below / name).is_symlink()}
+
+
+def remove_leftovers(tree: Path, ours: set[str]) -> None:
+    """Remove what OF_ONE_MACHINE names, but for *ours*: files of the manifest."""
     for pattern in OF_ONE_MACHINE:
         for path in sorted(tree.glob(pattern)):
             if str(path.relative_to(tree)) not in ours:

@@ -17,12 +17,10 @@ def run(tree: Path, options: FinishOptions, state: State) -> None:
     del options
     state.kver = find_version(tree)
     place = tree / "usr/lib/modules" / state.kver
-    if not (place / "vmlinuz").is_file():
-        shutil.copyfile(tree / "boot" / f"vmlinuz-{state.kver}", place / "vmlinuz")
-        (place / "vmlinuz").chmod(0o644)
-    for name in ("config", "System.map"):
+    for name in ("vmlinuz", "config", "System.map"):
         source = tree / "boot" / f"{name}-{state.kver}"
-        if source.is_file() and not (place / name).exists():
+        if source.is_file() and not ((place / name).exists() and files.has_same_bytes(source, place / name)):
+            files.remove(place / name)  # of the tree below, whose kernel this one replaces
             shutil.copyfile(source, place / name)
             (place / name).chmod(0o644)
     for pattern in ("vmlinuz*", "initrd.img*"):

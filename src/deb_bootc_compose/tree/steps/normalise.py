@@ -23,8 +23,8 @@ DROPPED = (
 
 
 def run(tree: Path, options: FinishOptions, state: State) -> None:
-    del state
-    identity.remove_leftovers(tree, options)  # commands in the tree may have brought some back
+    ours = {entry.path.lstrip("/") for entry in options.add_files} | identity.inherited(state)
+    identity.remove_leftovers(tree, ours)  # commands in the tree may have brought some back
     for pattern in DROPPED:
         for path in sorted(tree.glob(pattern)):
             files.remove(path)

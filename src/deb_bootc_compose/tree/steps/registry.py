@@ -13,6 +13,7 @@ from deb_bootc_compose.tree.steps import (
     add_files,
     bytecode,
     certificates,
+    debs,
     identity,
     initramfs,
     kernel,
@@ -48,5 +49,6 @@ STEPS: tuple[Step, ...] = (
     Step("users", users.run),
     Step("layout", layout.run),
     Step("state", state.run),
+    Step("debs", debs.run),
     Step("normalise", normalise.run),
 )

@@ -32,7 +32,8 @@ def run(tree: Path, options: FinishOptions, state: State) -> None:
     images = [path for path, action in sorted(state.var.items()) if action == "image"]
     moved = [path for path in images if not any(path.startswith(f"{other}/") for other in images)]
     for path in moved:
-        _move(tree, path)
+        if not var.is_kept(tree, path):
+            _move(tree, path)
     files.empty(tree / "var")
     kept = _make_kept(tree)
     links = []
@@ -43,7 +44,8 @@ def run(tree: Path, options: FinishOptions, state: State) -> None:
     _clean_databases(tree)
     declared = var.declared_paths(tree)
     parents = sorted({str(p) for x in moved for p in Path(x).parents if str(p).startswith("/var/")} - declared)
-    lines = [*state.tmpfiles, *(f"d {p} 0755 root root -" for p in parents), *kept, *links]
+    earlier = [line for line in (files.read_text(tree, OURS) or "").splitlines() if not line.startswith("#")]
+    lines = [*earlier, *state.tmpfiles, *(f"d {p} 0755 root root -" for p in parents), *kept, *links]
     unique = sorted(dict.fromkeys(lines), key=lambda line: line.split()[1])
     text = "# What machines need below /var, and where the image keeps state that belongs to it.\n"
     files.write(tree, OURS, text + "".join(f"{line}\n" for line in _first_of_each(unique)))
@@ -65,6 +67,8 @@ def classify(tree: Path, options: FinishOptions) -> list[var.Verdict]:
         declared=var.declared_paths(tree),
         owned=owned,
     )
+    kept = {f"/{e.name}" for e in entries if var.is_kept(tree, f"/{e.name}")}
+    verdicts = [var.Verdict(v.path, "image", v.rule) if v.path in kept else v for v in verdicts]
     if options.var_fix:
         verdicts = [var.Verdict(v.path, "tmpfiles") if v.action == "unknown" else v for v in verdicts]
     var.check_known(verdicts)

@@ -14,6 +14,7 @@ from deb_bootc_compose.tree.spec import FinishOptions, State
 
 SYSTEM = "etc/systemd/system"
 VENDOR = "usr/lib/systemd/system"
+DEFAULT_TARGET = "multi-user.target"
 PRESET = "usr/lib/systemd/system-preset/20-image.preset"
 
 #: Units that make no sense on a read-only /usr, write to /boot, or change packages behind the image's back.
@@ -28,8 +29,12 @@ MASKED = (
 
 def run(tree: Path, options: FinishOptions, state: State) -> None:
     units = options.units
-    masked = {unit for unit in MASKED if files.exists(tree / VENDOR / unit)} | set(units.mask)
+    masked = {unit for unit in MASKED if files.exists(tree / VENDOR / unit)} - set(units.enable) | set(units.mask)
     enabled = enabled_by_links(tree) | vendor_defaults(tree)
+    if state.below:  # whose manifest has chosen already
+        below = Path(state.below)
+        enabled = enabled_by_links(tree) | (vendor_defaults(tree) - vendor_defaults(below)) | enabled_below(below)
+        _unmask(tree, set(units.enable))
     if not options.first_boot:  # no presets without a first boot: the links stay, less the masked and disabled ones
         _drop_links(tree, masked | set(units.disable))
     else:
@@ -44,8 +49,22 @@ def run(tree: Path, options: FinishOptions, state: State) -> None:
     )
     for unit in sorted(masked):
         files.link(tree, f"{SYSTEM}/{unit}", "/dev/null")
-    files.link(tree, f"{VENDOR}/default.target", units.default_target)
+    if units.default_target is not None or not state.below:
+        files.link(tree, f"{VENDOR}/default.target", units.default_target or DEFAULT_TARGET)
     _move_user_links(tree)
+
+
+def enabled_below(below: Path) -> set[str]:
+    """What the preset of a finished tree enables."""
+    lines = (files.read_text(below, PRESET) or "").splitlines()
+    return {line.split()[1] for line in lines if line.startswith("enable ")}
+
+
+def _unmask(tree: Path, units: set[str]) -> None:
+    for unit in units:
+        path = tree / SYSTEM / unit
+        if path.is_symlink() and files.read_link(path) == "/dev/null":
+            files.remove(path)
 
 
 def _is_enablement(entry: files.Entry) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from deb_bootc_compose.lock import (
     Lock,
+    LockedBase,
     LockedPackage,
     LockedVariant,
     check_locked,
@@ -116,3 +117,19 @@ def test_a_lock_is_never_filled_up(suite: str, asked: dict[str, tuple[str, ...]]
 
 def test_the_order_in_which_packages_are_asked_does_not_count() -> None:
     check_locked(lock(), suite="trixie", asked={"server.amd64": ("hostname", "ssh")})
+
+
+def test_a_base_is_part_of_what_is_installed_and_of_the_content() -> None:
+    below = tuple(LockedPackage.of(package(name)) for name in ("libc6", "hostname"))
+    plain = lock(package("hostname", "2", hub=True))
+    variant = plain.variants["server.amd64"].model_copy(update={"base": ()})
+
+    def on(digest: str, name: str = "") -> Lock:
+        base = LockedBase(kind="image", digest=f"sha256:{digest * 64}", name=name, packages=below)
+        derived = {"server.amd64": variant.model_copy(update={"derived": base})}
+        return plain.model_copy(update={"variants": derived})
+
+    installed = on("a").variants["server.amd64"].installed
+    assert {p.name: p.version for p in installed.values()} == {"libc6": "1", "hostname": "2", "ssh": "1"}
+    assert on("a").content != on("b").content
+    assert on("a").content == on("a", "registry.example/server").content

@@ -227,3 +227,17 @@ def test_an_xfs_root_is_refused_with_its_reason(tmp_path: Path) -> None:
         load(tmp_path, TOP + outputs % "xfs")
     with pytest.raises(ConfigError, match="should be 'ext4'"):
         load(tmp_path, TOP + outputs % "btrfs")
+
+
+def test_a_base_is_one_image_and_its_path_is_relative_to_the_file(tmp_path: Path) -> None:
+    below = "base: {oci: ../server/compose/server/amd64/oci}\n"
+    (spec,) = load(tmp_path, base=BASE + below).specs
+    assert spec.variant.base is not None
+    assert spec.variant.base.oci == str(tmp_path.parent / "server/compose/server/amd64/oci")
+    for wrong, word in (
+        ("base: {oci: x, image: host/name}", "one of"),
+        ("base: {ostree: repo}", "go together"),
+        ("base: {oci: x, insecure: true}", "registry"),
+    ):
+        with pytest.raises(ConfigError, match=word):
+            load(tmp_path, base=f"{BASE}{wrong}\n")
