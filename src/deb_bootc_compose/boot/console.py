@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from deb_bootc_compose.boot.override import NOTHING, OVERLAY, Override
 from deb_bootc_compose.boot.qemu import Machine, console_credentials, qemu_argv
 from deb_bootc_compose.boot.run import DISK, VARS, open_parts
 from debroot.sandbox import run_in, start_in
@@ -44,6 +45,7 @@ def open_console(
     cpus: int = 2,
     tty: bool = True,
     arch: str = "amd64",
+    override: Override = NOTHING,
 ) -> int:
     """Boot *image* on this terminal until the guest powers off or Ctrl-A x; returns QEMU's exit status.
 
@@ -51,7 +53,9 @@ def open_console(
     line is read from /dev/null and printed to standard output. The image is never written to.
     """
     with ExitStack() as stack:
-        parts = stack.enter_context(open_parts(store, image, secure_boot=secure_boot, network=True, tty=tty, arch=arch))
+        parts = stack.enter_context(
+            open_parts(store, image, secure_boot=secure_boot, network=True, tty=tty, arch=arch, binds=override.binds())
+        )
         # The shell prints key and public key together: they never touch a disk but the caller's private directory.
         made = run_in(
             parts.sandbox,
@@ -66,7 +70,8 @@ def open_console(
         machine = Machine(
             disk=DISK, disk_format=parts.disk_format, arch=arch, firmware_vars=VARS, interactive=tty,
             ssh_port=console.port, restrict_network=False, secure_boot=secure_boot, memory=memory, cpus=cpus,
-            credentials=console_credentials(public.decode()),
+            credentials={**console_credentials(public.decode()), **override.credentials},
+            kernel=override.boots, overlay=OVERLAY if override.disk else None,
         )  # fmt: skip
         ready(console)
         running = stack.enter_context(start_in(parts.sandbox, qemu_argv(machine)))

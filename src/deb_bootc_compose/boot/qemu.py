@@ -48,6 +48,8 @@ class Machine:
     memory: int = 2048  #: MiB
     cpus: int = 2
     credentials: Mapping[str, bytes] = field(default_factory=dict)
+    kernel: tuple[str, str, str] | None = None  #: kernel, initramfs and command line, in the place of firmware and GRUB
+    overlay: str | None = None  #: a second disk, raw, only read: /dev/vdb in the guest
 
 
 def firmware(secure_boot: bool, arch: str = "amd64") -> tuple[str, str]:
@@ -69,13 +71,14 @@ def qemu_argv(machine: Machine) -> list[str]:
         *board(machine), "-nodefaults", "-no-user-config", "-display", "none",
         *(() if machine.reboots else ("-no-reboot",)),
         "-accel", "tcg,thread=multi", "-smp", str(machine.cpus), "-m", str(machine.memory),
-        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
-        "-drive", f"if=pflash,unit=1,format=raw,file={machine.firmware_vars}",
+        *_firmware_words(machine, code),
         "-drive", f"if=virtio,format={machine.disk_format},file={machine.disk},snapshot=on",
         "-netdev", netdev, "-device", "virtio-net-pci,netdev=net0",
         "-device", "virtio-rng-pci",
     ]  # fmt: skip
-    if machine.secure_boot and machine.arch == "amd64":
+    if machine.overlay is not None:
+        argv += ["-drive", f"if=virtio,format=raw,file={machine.overlay},readonly=on"]
+    if machine.secure_boot and machine.arch == "amd64" and machine.kernel is None:
         argv += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
     if machine.interactive:
         argv += ["-serial", "mon:stdio"]
@@ -101,7 +104,7 @@ def qemu_argv(machine: Machine) -> list[str]:
 def board(machine: Machine) -> list[str]:
     """QEMU's program with board and processor. Errors: ConfigError for an architecture without a machine."""
     if machine.arch == "amd64":
-        smm = "on" if machine.secure_boot else "off"
+        smm = "on" if machine.secure_boot and machine.kernel is None else "off"
         return ["qemu-system-x86_64", "-machine", f"q35,smm={smm}", "-cpu", "max"]
     check_machine(machine.arch)
     # Pointer authentication as the architecture specifies it costs an emulator more than all the rest.
@@ -116,6 +119,16 @@ def check_machine(arch: str) -> None:
             f"no image of {arch} can be booted here",
             hint=f"machines: {', '.join(MACHINES)}; leave it out with --skip boot",
         )
+
+
+def _firmware_words(machine: Machine, code: str) -> tuple[str, ...]:
+    if machine.kernel is not None:
+        kernel, initrd, arguments = machine.kernel
+        return "-kernel", kernel, "-initrd", initrd, "-append", arguments
+    return (
+        "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}",
+        "-drive", f"if=pflash,unit=1,format=raw,file={machine.firmware_vars}",
+    )  # fmt: skip
 
 
 def report_credentials(

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deb_bootc_compose.boot.override import NOTHING, OVERLAY, Override
 from deb_bootc_compose.boot.qemu import (
     MACHINES,
     QEMU_SUITE,
@@ -60,18 +61,22 @@ def run_boot(
     memory: int = 2048,
     cpus: int = 2,
     arch: str = "amd64",
+    override: Override = NOTHING,
 ) -> BootReport:
     """Boot *image* (of a format that we make) once, return its judged report; what the guest writes is thrown away.
 
     *packages*: names whose installed version is asked for. *commit*: what must be running. *timeout*: seconds from
-    power-on to the report. *console_log* gets everything the machine prints. *memory* is in MiB.
+    power-on to the report. *console_log* gets everything the machine prints. *memory* is in MiB. *override*: what is
+    laid over the image.
     Errors: LimitHit without a report in time, BuildFailed if the machine stops before it: both quote the console.
     """
     for name in packages:
         if not PACKAGE_NAME.fullmatch(name):
             raise ConfigError("packages", f"{name!r} is no package name")
     with ExitStack() as stack:
-        parts = stack.enter_context(open_parts(store, image, secure_boot=secure_boot, arch=arch))
+        parts = stack.enter_context(
+            open_parts(store, image, secure_boot=secure_boot, binds=override.binds(), arch=arch)
+        )
         console = stack.enter_context(console_log.open("wb"))
         report = stack.enter_context((parts.host_dir / "report").open("wb"))
         machine = Machine(
@@ -83,7 +88,12 @@ def run_boot(
             secure_boot=secure_boot,
             memory=memory,
             cpus=cpus,
-            credentials=report_credentials(packages, patience=max(30, int(timeout * 0.7))),
+            credentials={
+                **report_credentials(packages, patience=max(30, int(timeout * 0.7))),
+                **override.credentials,
+            },
+            kernel=override.boots,
+            overlay=OVERLAY if override.disk else None,
         )
         log.info("Booting %s in QEMU, without KVM: about a minute", image.name)
         started = time.monotonic()

@@ -15,6 +15,7 @@ VERBS = {
     "lock": ("deb_bootc_compose.cli.lock", "say exactly which packages a compose would be made of"),
     "lint": ("deb_bootc_compose.cli.lint", "check a tree against bootc's rules and Debian's traps"),
     "boot": ("deb_bootc_compose.cli.boot", "boot a composed image in QEMU"),
+    "dev": ("deb_bootc_compose.cli.dev", "try out packages and files over an image, without composing"),
     "diff": ("deb_bootc_compose.cli.diff", "show what changed between two composes or locks"),
     "report": ("deb_bootc_compose.cli.report", "write what a compose made, and how long it took, as an HTML file"),
     "why": ("deb_bootc_compose.cli.why", "say why a package is in an image"),

@@ -45,6 +45,7 @@ class Committed:
     key: str  #: armoured public key that signed the commit
     signer: Signer
     kver: str
+    tree: Path  #: its root in the store
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +83,7 @@ def committed(store: Store, place: Path, tmp_path_factory: pytest.TempPathFactor
     signer: Signer = generate_key(directory / "key", "Disk tests <disk@example.org>")
     repository = init_repo(store, place / "repo", suite=SUITE, tools=tools)
     made = commit(repository, tree, ref=REF, version="13.1", timestamp=TIMESTAMP, signer=signer)
-    return Committed(repository.path, made.checksum, signer.public_key(), signer, tree.kver)
+    return Committed(repository.path, made.checksum, signer.public_key(), signer, tree.kver, tree.root)
 
 
 def disk_of(store: Store, committed: Committed, out: Path, *, size: int = SIZE) -> Disk:
