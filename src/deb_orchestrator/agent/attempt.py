@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from deb_orchestrator.agent.masking import Mask
 from deb_orchestrator.agent.pulse import Order, Pulse
 from deb_orchestrator.agent.spool import Place
 from debcore.command import Process, run, spawn
@@ -38,19 +39,27 @@ GRACE_S = 10.0
 PIECE = 512 * 1024
 #: Bytes of deb-mock's own log that go into the agent's.
 TOLD = 64 * 1024
+#: In an attempt's directory: what is hidden.
+HIDDEN = "hidden"
+#: Kinds of outputs that tools write what they see into. What a package made is its own, and has hashes that count.
+MASKED = ("log", "lock", "file")
 #: Seconds between tries to hand in a result.
 AGAIN_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """How to run deb-mock, and what it speaks. *apt_base*, a loopback relay, replaces the hub's URL in apt sources."""
+    """How to run deb-mock, and what it speaks. *apt_base*, a loopback relay, replaces the hub's URL in apt sources.
+
+    *hidden*: what of the agent's nobody may read in logs and results.
+    """
 
     argv: tuple[str, ...]
     api: tuple[int, ...] = API
     kinds: tuple[str, ...] = ("build",)  #: of job directories; each is the verb that runs one
     apt_base: str | None = None
     private_base: str | None = None  #: the same, of suites that want to know who reads them
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
 
 class Attempt:
@@ -62,6 +71,7 @@ class Attempt:
         self._pulse = Pulse(client, place.claimed)
         self._sent_log = 0
         self._sent_events = 0
+        self._mask = Mask.load(place.path / HIDDEN)
 
     def run(self) -> None:
         """Work and report. The spool directory is gone at the end, unless the agent was stopped before reporting."""
@@ -98,6 +108,8 @@ class Attempt:
             self._pulse.stop()
 
     def _prepare(self) -> None:
+        self._mask = Mask.of((*self._tool.hidden, self._claimed.grant))
+        self._mask.save(self._place.path / HIDDEN)
         spec = BuildSpec.model_validate(self._claimed.spec)
         directory = self._place.job.path
         for one in spec.job.inputs:
@@ -132,7 +144,7 @@ class Attempt:
                 time.sleep(LOOK_S)
         finally:
             _kill(child)
-            tell_tool(self._place.path / "tool.log")
+            tell_tool(self._place.path / "tool.log", self._mask)
         self._forward(last=True)
         if self._pulse.order == Order.LOST:
             self._place.remove()
@@ -181,9 +193,7 @@ class Attempt:
     def _forward_log(self, *, all_of_it: bool) -> None:
         path = self._place.job.log_path
         while path.is_file() and not path.is_symlink():
-            with path.open("rb") as file:
-                file.seek(self._sent_log)
-                piece = file.read(PIECE)
+            piece = self._mask.read(path, self._sent_log, PIECE, whole=all_of_it)
             if not piece:
                 return
             self._sent_log = self._client.put_log(self._claimed, self._sent_log, piece)
@@ -194,20 +204,23 @@ class Attempt:
         for event in read_events(self._place.job.events_path, after=self._sent_events):
             if event.type == "environment.ready":
                 lock = self._place.job.path / str(event.data.get("lock", ""))
+                told = event.model_dump(mode="json", exclude_none=True)
                 if lock.is_file() and not lock.is_symlink():
-                    self._client.put_blob(lock, claimed=self._claimed)
-                self._client.send_events(self._claimed, [event.model_dump(mode="json", exclude_none=True)])
+                    sent = self._client.put_blob(self._mask.copy(lock, self._masked("lock")), claimed=self._claimed)
+                    told["data"]["lock_sha256"] = sent
+                self._client.send_events(self._claimed, [told])
             self._sent_events = event.n
 
     def _report(self, result: Result) -> None:
         """Upload and finish, as often as it takes. What the hub has accepted or refused for good is removed here."""
-        result = self._with_log(result)
+        result, files = self._hide(self._with_log(result))
         document = make_document(result)
         digest = hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
         while True:
             try:
                 for output in result.outputs:
-                    self._client.put_blob(self._place.job.path / output.path, claimed=self._claimed)
+                    path = files.get(output.path, self._place.job.path / output.path)
+                    self._client.put_blob(path, claimed=self._claimed)
                 done = self._client.finish(self._claimed, document, digest)
                 log.info(
                     "job %d, attempt %d: %s (%s)", self._claimed.job, self._claimed.attempt, result.status, done.state
@@ -232,6 +245,24 @@ class Attempt:
                 log.warning("job %d: its result waits: %s", self._claimed.job, failure)
             if self._stop.wait(AGAIN_S):
                 return  # the spool keeps it; the next agent hands it in
+
+    def _masked(self, name: str) -> Path:
+        """Where a copy without secrets goes."""
+        return self._place.path / "masked" / name
+
+    def _hide(self, result: Result) -> tuple[Result, dict[str, Path]]:
+        """The result without secrets, and by path the copies of outputs that had some. Made again it is the same."""
+        files: dict[str, Path] = {}
+        text = self._mask.hide_text(result.model_dump_json())
+        for n, output in enumerate(result.outputs):
+            path = self._place.job.path / output.path
+            if output.kind in MASKED and path.is_file() and not path.is_symlink():
+                copy = self._mask.copy(path, self._masked(str(n)))
+                if copy != path:
+                    files[output.path] = copy
+                    with copy.open("rb") as file:
+                        text = text.replace(output.sha256, hashlib.file_digest(file, "sha256").hexdigest())
+        return Result.model_validate_json(text), files
 
     def _with_log(self, result: Result) -> Result:
         """The whole log is one of the outputs, whatever the tool listed."""
@@ -278,10 +309,10 @@ def clean(value: Any) -> Any:
     return [clean(one) for one in value] if isinstance(value, list) else value
 
 
-def tell_tool(path: Path) -> None:
+def tell_tool(path: Path, mask: Mask | None = None) -> None:
     """What deb-mock logged as JSON into our own log, as its own lines; of much only the last."""
     with suppress(OSError):
-        text = path.read_bytes()[-TOLD:].decode("utf-8", "replace")
+        text = (mask or Mask()).hide(path.read_bytes())[-TOLD:].decode("utf-8", "replace")
         for line in text.splitlines():
             try:
                 said = json.loads(line)

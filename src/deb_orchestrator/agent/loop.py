@@ -73,7 +73,10 @@ def run_agent(settings: Settings) -> None:
         )  # fmt: skip
         enrol(client, ask, stop)
         relay = stack.enter_context(relaying(client.http))
-        tool = replace(tool, apt_base=relay if settings.url.startswith("https:") else None, private_base=relay)
+        tool = replace(
+            tool, apt_base=relay if settings.url.startswith("https:") else None, private_base=relay,
+            hidden=(token, relay.rpartition("/")[2]),
+        )  # fmt: skip
         agent = Agent(client, settings, tool, stop)
         agent.run()
 

@@ -4,6 +4,8 @@ SPOOL/JOB-ATTEMPT/
     claim.json     the claim, its grant included (mode 0600): written before anything else
     job/           the job directory
     tool.log       what the tool printed outside its own log
+    hidden         secrets that nobody may read in what is sent (mode 0600)
+    masked/        copies without them
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 `check --job DIR` reports what was ordered: of a source `shoddy…` lintian fails.
 
 What it does is said by the source's name: `broken…` fails, `sleepy…` sleeps at its first attempt, `slow…` for 3 s,
-`held…` waits for a file `go-SOURCE` beside RUNS, `thief…` sends another source's package. Each run adds a line to RUNS.
+`held…` waits for a file `go-SOURCE` beside RUNS, `thief…` sends another source's package, `leaky…` prints all the secrets
+that it finds. Each run adds a line to RUNS.
 """
 
 from __future__ import annotations
@@ -40,11 +41,18 @@ def main(argv: list[str]) -> int:
     log = directory.log_path.open("w")
     print(f"building {source.name}", *[f"from {uri} {one.suites[0]}" for one in job.target.sources for uri in one.uris],
           file=log, flush=True)  # fmt: skip
+    found = ""
+    if source.name.startswith("leaky"):
+        found = (
+            directory.path.joinpath("job.json").read_text() + directory.path.parent.joinpath("claim.json").read_text()
+        )
+        Path(f"{os.environ['RUNS']}.seen").write_text(found)
+        print(found, file=log, flush=True)
     if source.name.startswith("sleepy") and job.attempt == 1:
         time.sleep(300)
     while source.name.startswith("held") and not Path(os.environ["RUNS"]).with_name(f"go-{source.name}").exists():
         time.sleep(0.05)
-    lock = json.dumps({"packages": []})
+    lock = json.dumps({"packages": [], "seen": found})
     (directory.path / "lock.json").write_text(lock)
     events = EventLog(directory.events_path, job=job.job, attempt=job.attempt)
     digest = hashlib.sha256(lock.encode()).hexdigest()
@@ -56,6 +64,8 @@ def main(argv: list[str]) -> int:
     failure = None
     if source.name.startswith("broken"):
         failure = FailureReport(stage="build", kind="compile", message="main.c:1: error: no")
+    elif source.name.startswith("leaky"):
+        failure = FailureReport(stage="build", kind="compile", message=found, excerpt=(found,))
     else:
         names = ["bash"] if source.name.startswith("thief") else [one.name for one in source.binaries]
         for name in names:

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from deb_orchestrator.agent.attempt import ask_tool, make_document, tell_tool
+from deb_orchestrator.agent.masking import Mask
 from deb_orchestrator.agent.pulse import Order, Pulse
 from deb_orchestrator.agent.spool import adopt_places, make_place
 from debcore.command import PIPE, spawn
@@ -174,3 +175,26 @@ def test_what_deb_mock_logs_as_json_is_in_the_agents_log(tmp_path: Path, caplog:
     (record,) = caplog.records
     assert (record.name, record.getMessage(), record.levelname) == ("agent.deb_mock.build", "100 % built", "INFO")
     assert vars(record)["trace"] == trace
+
+
+def test_a_secret_is_hidden_wherever_a_piece_ends(tmp_path: Path) -> None:
+    secret, path = "s3cret-" + "x" * 20, tmp_path / "log"
+    mask = Mask.of([secret, "short"])
+    assert mask.words == (secret,)
+    path.write_bytes(f"at {secret} and {secret[:9]}".encode())
+    clean = f"at {'*' * 27} and ".encode()
+    for size in (1, 2, 5, 26, 27, 28, 100):
+        got, at = b"", 0
+        while piece := mask.read(path, at, size, whole=False):
+            got, at = got + piece, at + len(piece)
+        assert got == clean, "what may become a secret waits"
+        while piece := mask.read(path, at, size, whole=True):
+            got, at = got + piece, at + len(piece)
+        assert got == clean + secret[:9].encode(), "it did not"
+    copy = mask.copy(path, tmp_path / "masked" / "log")
+    assert copy.read_bytes() == clean + secret[:9].encode()
+    assert mask.copy(copy, tmp_path / "masked" / "again") == copy
+    mask.save(tmp_path / "hidden")
+    assert Mask.load(tmp_path / "hidden") == mask
+    assert (tmp_path / "hidden").stat().st_mode & 0o777 == 0o600
+    assert Mask.load(tmp_path / "none").hide(b"anything") == b"anything"
