@@ -2,8 +2,8 @@
 `check --job DIR` reports what was ordered: of a source `shoddy…` lintian fails.
 
 What it does is said by the source's name: `broken…` fails, `sleepy…` sleeps at its first attempt, `slow…` for 3 s,
-`held…` waits for a file `go-SOURCE` beside RUNS, `thief…` sends another source's package, `leaky…` prints all the secrets
-that it finds. Each run adds a line to RUNS.
+`held…` waits for a file `go-SOURCE` beside RUNS, `thief…` sends another source's package, `leaky…` prints all the
+secrets that it finds. Each run adds a line to RUNS.
 """
 
 from __future__ import annotations
