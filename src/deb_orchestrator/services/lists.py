@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,9 +19,14 @@ from deb_orchestrator.store.tables_domain import build, build_arch, build_check,
 from debcore.hub.model import BuildState
 
 #: Builds that are looked at for one page: a state is worked out, not stored.
-_BATCH, _MOST = 100, 500
-#: States of what has no packages in the hub.
-_UNBUILT = frozenset({BuildState.NEEDS_BUILD, BuildState.BUILDING, BuildState.DEP_WAIT, BuildState.BD_UNINSTALLABLE})
+_BATCH, _MOST = 100, 300
+#: States of what has no packages in the hub, and where its job may be then; None: there is none yet.
+_UNBUILT: Mapping[BuildState, tuple[State | None, ...]] = {
+    BuildState.NEEDS_BUILD: (State.QUEUED, State.BLOCKED),
+    BuildState.BUILDING: (State.RUNNING,),
+    BuildState.DEP_WAIT: (State.BLOCKED, None),
+    BuildState.BD_UNINSTALLABLE: (State.BLOCKED, State.FAILED),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +117,10 @@ def _may_be(state: BuildState) -> ColumnElement[bool]:
     """What each build in *state* has, as domain/builds.py works states out; others may have it too."""
     mine = build_arch.c.build_id == build.c.id
     if state in _UNBUILT:
-        return exists().where(mine, build_arch.c.imported.is_(False))
+        at = _UNBUILT[state]
+        there = exists().where(job.c.id == build_arch.c.job_id, job.c.state.in_([one for one in at if one]))
+        there = there | build_arch.c.job_id.is_(None) if None in at else there
+        return exists().where(mine, build_arch.c.imported.is_(False), there)
     if state is not BuildState.FAILED:
         return true()
     failed = exists().where(job.c.id == build_arch.c.job_id, job.c.state == State.FAILED.value)

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select
 
 from deb_orchestrator.services.hub import Hub, NotFound, Principal
 from deb_orchestrator.services.lists import ArchLine, BuildLine, read_lines
 from deb_orchestrator.services.sight import Sight, load_sight
 from deb_orchestrator.services.suite_view import active
 from deb_orchestrator.store.tables_domain import build, build_arch, source
-from deb_orchestrator.store.tables_publish import source_package, suite_snapshot, suite_source
+from deb_orchestrator.store.tables_publish import publication, source_package, suite_snapshot, suite_source
 from debcore.hub.model import BuildState
 
 #: Sources that are looked at for one page: a state is worked out, not stored.
@@ -59,7 +59,8 @@ def make_matrix(
         found: list[RowOf] = []
         looked = 0
         while looked < _MOST:
-            names = list(db.execute(_names(load_sight(db, who), target, part, after).limit(limit + 1)).scalars())
+            query = _names(load_sight(db, who), target, part, after, bad=bad)
+            names = list(db.execute(query.limit(limit + 1)).scalars())
             for row in _load_rows(db, target, names[:limit]):
                 if len(found) == limit:
                     return Matrix(_arches(found), tuple(found), found[-1].name)
@@ -71,14 +72,27 @@ def make_matrix(
     return Matrix(_arches(found), tuple(found), after)
 
 
-def _names(sight: Sight, target: str, part: str, after: str) -> Select[Any]:
+def _names(sight: Sight, target: str, part: str, after: str, *, bad: bool) -> Select[Any]:
     mine = (build.c.target == target) & build.c.scratch.is_(False) & sight.builds()
+    if bad:
+        mine &= _may_be_bad()
     # In the order of an index on names, so that a page costs a page and not the archive.
     query = select(source.c.name).distinct().order_by(source.c.name)
     query = query.where(exists().where(build.c.source_id == source.c.id, mine))
     if part:
         query = query.where(source.c.name.contains(part, autoescape=True))
     return query.where(source.c.name > after) if after else query
+
+
+def _may_be_bad() -> ColumnElement[bool]:
+    """What each build with an architecture that is not installed has, as domain/builds.py says; others may too."""
+    live = select(func.max(publication.c.event)).where(
+        publication.c.suite == build.c.suite, publication.c.state == "live"
+    )
+    far = func.coalesce(live.correlate(build).scalar_subquery(), -1)
+    lacks = exists().where(build_arch.c.build_id == build.c.id, build_arch.c.imported.is_(False))
+    refused = exists().where(build_arch.c.build_id == build.c.id, build_arch.c.refused.is_not(None))
+    return build.c.added_event.is_(None) | (build.c.added_event > far) | lacks | refused
 
 
 def _load_rows(db: Connection, target: str, names: list[str]) -> list[RowOf]:

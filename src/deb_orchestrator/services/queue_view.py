@@ -102,12 +102,13 @@ def _explain(
         words = _say_running(rows)
     else:
         words = _say_blocked(db, rows, builds)
-    names = {row.id: row.name for row in db.execute(select(agent.c.id, agent.c.name))}
+    holders = {row.agent_id for row in rows if row.agent_id is not None} if state is State.RUNNING else set()
+    names = {row.id: row.name for row in db.execute(select(agent.c.id, agent.c.name).where(agent.c.id.in_(holders)))}
     return [
         QueueLine(
             job=row.id, kind=row.kind, arch=row.arch or row.spec.get("arch", ""), owner=row.owner,
             priority=row.priority, since=as_datetime(row.changed_at), suite=_suite_of(row, builds),
-            build=builds.get(row.build_id), agent=names.get(row.agent_id) if state is State.RUNNING else None,
+            build=builds.get(row.build_id), agent=names.get(row.agent_id),
             fact=words[row.id][0], next=words[row.id][1],
         )
         for row in rows

@@ -107,7 +107,7 @@ def _walk(db: Connection, view: View, part: str, place: Place | None, limit: int
     while left:
         names = _find_names(db, view, part, low, above=place is None, limit=left)
         if names:
-            rows += _read(db, view, part, place, span=(names[0], names[-1]), limit=left)
+            rows += _read(db, view, part, place, names=names, limit=left)
             low, place = names[-1], None
         left = limit - len(rows) if len(names) == left else 0
     return rows
@@ -131,16 +131,18 @@ def _in_order(view: View, table: Table) -> tuple[sa.ColumnElement[bool], sa.Colu
 
 def _read(
     db: Connection, view: View, part: str, place: Place | None, *, limit: int, offset: int = 0,
-    span: tuple[str, str] | None = None,
+    names: Sequence[str] = (),
 ) -> Sequence[Row[Any]]:  # fmt: skip
-    """In order; *span*: of names from the one to the other, which are few."""
+    """In order; *names*: of these, which are all that have *part* in them from the first to the last."""
     pages = []
     for kind, _, package in KINDS:
-        query = select_packages(view, kind, few=span is not None)
-        if span is not None:
-            named = sa.select(package.c.id).where(package.c.name.between(*span))
-            query = query.where(package.c.id.in_(named))
-        pages.append(query.where(package.c.name.contains(part, autoescape=True)) if part else query)
+        query, name = select_packages(view, kind, few=bool(names)), package.c.name
+        if names:
+            mine = name.in_(names) if part else name.between(names[0], names[-1])
+            query = query.where(package.c.id.in_(sa.select(package.c.id).where(mine)))
+        elif part:
+            query = query.where(name.contains(part, autoescape=True))
+        pages.append(query)
     every = sa.union_all(*pages).subquery()
     order = [every.c[key] for key in _ORDER]
     query = sa.select(every).order_by(*order).offset(offset).limit(limit)

@@ -124,3 +124,24 @@ def test_a_page_of_the_matrix_is_the_sources_of_its_target(farm: Farm) -> None:
     assert [row.name for row in rest.rows] == ["source-3", "source-4"]
     assert {row.version for row in rest.rows} == {"1.1"}
     assert matrix.make_matrix(farm.hub, ADMIN, "absent").rows == ()
+
+
+def test_what_is_bad_is_what_a_look_at_all_finds(farm: Farm) -> None:
+    for n, status in enumerate(["failed", "built", "limit", None, None, "built"]):
+        farm.ask(farm.add_source(f"source-{n}", depends="absent" if n == 4 else ""))
+        farm.settle()
+        claimed = farm.claim() if status else None
+        if claimed is not None and status == "built":
+            farm.finish_well(claimed)
+        elif claimed is not None and status:
+            farm.finish(claimed, status)
+    before = matrix.make_matrix(farm.hub, ADMIN, SUITE, bad=True)
+    assert "source-3" in [row.name for row in before.rows], "built last, and not published yet"
+    farm.settle()
+    every = matrix.make_matrix(farm.hub, ADMIN, SUITE).rows
+    bad = [row.name for row in every if any(cell.arch.state not in matrix.GOOD for cell in row.cells.values())]
+    assert len(bad) < len(every) == 6
+    assert [row.name for row in matrix.make_matrix(farm.hub, ADMIN, SUITE, bad=True).rows] == bad
+    with count_statements(farm.hub.db) as statements:
+        matrix.make_matrix(farm.hub, ADMIN, SUITE, bad=True, limit=len(bad))
+    assert sum("max(build.id)" in one for one in statements) == 1, "what is well is not read to be left out"
