@@ -118,8 +118,10 @@ def _may_be(state: BuildState) -> ColumnElement[bool]:
     mine = build_arch.c.build_id == build.c.id
     if state in _UNBUILT:
         at = _UNBUILT[state]
-        there = exists().where(job.c.id == build_arch.c.job_id, job.c.state.in_([one for one in at if one]))
-        there = there | build_arch.c.job_id.is_(None) if None in at else there
+        known = [one for one in at if one is not None]
+        there: ColumnElement[bool] = exists().where(job.c.id == build_arch.c.job_id, job.c.state.in_(known))
+        if None in at:
+            there |= build_arch.c.job_id.is_(None)
         return exists().where(mine, build_arch.c.imported.is_(False), there)
     if state is not BuildState.FAILED:
         return true()

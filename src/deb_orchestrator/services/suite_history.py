@@ -62,7 +62,9 @@ def list_history(
         find_suite_row(db, name)
         numbers = _list_numbers(db, name, before, limit)
         # Without the events' data, which name each package of a change.
-        told = sa.select(event.c.n, event.c.at, event.c.type, event.c.build).where(event.c.n.in_(numbers))
+        told: sa.Select[Any] = sa.select(event.c.n, event.c.at, event.c.type, event.c.build).where(
+            event.c.n.in_(numbers)
+        )
         rows = db.execute(told.order_by(event.c.n.desc())).all()
         return [_change(db, name, row, most) for row in rows]
 
