@@ -17,7 +17,7 @@ from debroot.bootstrap import core_tools, tools_root
 from debroot.indexes import Indexes
 from debroot.offer import OFFER, make_offer
 from debroot.sandbox import Bind, Sandbox, run_in
-from debroot.store import Package, Store
+from debroot.store import Layer, Package, Store
 
 DOSE = ("dose-builddebcheck",)
 #: What the made-up source packages are called: one for each clause by itself, then one with all of them.
@@ -37,8 +37,9 @@ def ask_dose(
 
     Errors: Failure if dose3 cannot be had or run.
     """
+    tools = _find_tools(store)
     with Indexes(store, core_tools(store), tuple(sources), arch) as indexes:
-        return _run_dose(store, indexes, arch, make_sources(depends, conflicts), make_offer(store, debs))
+        return _run_dose(store, tools, indexes, arch, make_sources(depends, conflicts), make_offer(store, debs))
 
 
 @dataclass(frozen=True)
@@ -69,24 +70,31 @@ def ask_dose_of_many(
     Indexes are checked against the archive unless that happened less than *max_age* seconds ago.
     Errors: Failure if dose3 cannot be had or run, or the archive cannot be read.
     """
+    tools = _find_tools(store) if asked else None
     with Indexes(store, core_tools(store), tuple(sources), arch) as indexes:
         indexes.update(max_age)
         hashes = indexes.release_hashes()
-        if not asked:
+        if tools is None:
             return Said((), hashes)
         # What can be had as a whole needs no look at its clauses: of an archive, that is nearly all.
         wholes = "\n".join(_make_whole(one.depends, one.conflicts, mark=f".{n}") for n, one in enumerate(asked))
-        bad = sorted(int(of) for of in parse_reports(_run_dose(store, indexes, arch, wholes, packages), arch=arch))
+        bad = sorted(
+            int(of) for of in parse_reports(_run_dose(store, tools, indexes, arch, wholes, packages), arch=arch)
+        )
         if not bad:
             return Said(((),) * len(asked), hashes)
         text = "\n".join(make_sources(asked[n].depends, asked[n].conflicts, of=f"{n}") for n in bad)
-        said = _run_dose(store, indexes, arch, text, packages)
+        said = _run_dose(store, tools, indexes, arch, text, packages)
     by_source = parse_reports(said, arch=arch)
     return Said(tuple(by_source.get(f"{n}", ()) for n in range(len(asked))), hashes)
 
 
-def _run_dose(store: Store, indexes: Indexes, arch: str, sources: str, packages: bytes) -> str:
-    tools = tools_root(store, packages=DOSE)
+def _find_tools(store: Store) -> Layer:
+    """Before the indexes are locked: to make the root may need the same ones, and would wait for us."""
+    return tools_root(store, packages=DOSE)
+
+
+def _run_dose(store: Store, tools: Layer, indexes: Indexes, arch: str, sources: str, packages: bytes) -> str:
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
         here.chmod(0o755)

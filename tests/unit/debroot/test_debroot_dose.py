@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from deb_mock.unmet import make_report
 from debcore.job import Unmet, UnmetStep
+from debroot import dose
 from debroot.dose import WHOLE, describe_unmet, make_sources, parse_report, parse_reports
 
 CHAIN = """output-version: 1.2
@@ -172,3 +177,52 @@ report:
 def test_a_conflict_with_an_essential_package_has_no_chain_to_it() -> None:
     [unmet] = parse_reports(ESSENTIAL, arch="amd64")["9"]
     assert (unmet.kind, unmet.clause, unmet.other, unmet.other_chain) == ("conflict", "dpkg", "dpkg 1.22.22", ())
+
+
+class Locked:
+    """Indexes whose lock is held by whoever is inside."""
+
+    held = False
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __enter__(self) -> Locked:
+        Locked.held = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        Locked.held = False
+
+    def update(self, _max_age: float) -> None: ...
+
+    def release_hashes(self) -> dict[str, str]:
+        return {"trixie_InRelease": "0"}
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_solvers_root_is_made_before_the_indexes_are_locked_which_it_may_need(
+    monkeypatch: pytest.MonkeyPatch, *, many: bool
+) -> None:
+    made = []
+
+    def make_root(_store: object, *, packages: tuple[str, ...]) -> str:
+        assert not Locked.held, "it would wait for us, and we for it"
+        made.append(packages)
+        return "root"
+
+    def run(_store: object, tools: object, *_: object) -> str:
+        assert (tools, Locked.held) == ("root", True)
+        return "report:\n"
+
+    monkeypatch.setattr(dose, "Indexes", Locked)
+    monkeypatch.setattr(dose, "core_tools", lambda _store: None)
+    monkeypatch.setattr(dose, "tools_root", make_root)
+    monkeypatch.setattr(dose, "_run_dose", run)
+    monkeypatch.setattr(dose, "make_offer", lambda *_: b"")
+    store: Any = object()
+    if many:
+        assert dose.ask_dose_of_many(store, (), "amd64", [dose.Asked("hello")]).unmet == ((),)
+        assert dose.ask_dose_of_many(store, (), "amd64", []).release_hashes, "that needs no root"
+    else:
+        assert dose.ask_dose(store, (), "amd64", "hello") == "report:\n"
+    assert made == [dose.DOSE]
