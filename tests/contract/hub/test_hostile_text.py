@@ -44,6 +44,8 @@ GOOD: dict[str, Any] = {
     "keyring": "KEY", "tool": "lintian", "path": "a_1.0.dsc", "request": "r", "type": "environment.ready",
     "maintainer": "T <t@example.org>", "targets": SUITE, "clause": "sesame",
 }  # fmt: skip
+#: For fields of other names, the first that their pattern allows.
+WORDS = ("x", "amd64", "FINISHED", "0" * 64, f"sha256:{'0' * 64}", "https://example.org/x", "a/b", "")
 #: Calls that would end the test's own means; their texts are names, which other routes of the kind take alike.
 LAST = ("revoke", "revert", "DELETE")
 #: What no body of itself makes possible: there is no delivery.
@@ -84,7 +86,7 @@ class Hostile:
             case "array":
                 return [self.sample(one["items"], name)]
             case "string":
-                return GOOD.get(name, "x")
+                return find_word(one, name)
             case "boolean":
                 return False
             case "integer" | "number":
@@ -140,6 +142,15 @@ class Hostile:
             assert answer.json()["error"], self.sent[n]
         else:
             self.kept.add(n)
+
+
+def find_word(schema: Mapping[str, Any], name: str) -> str:
+    """What a field of that *name* may hold."""
+    if schema.get("format") == "date-time":
+        return str(GOOD["at"])
+    words: list[str] = [str(GOOD[name])] if name in GOOD else []
+    pattern = re.compile(str(schema.get("pattern", "")))
+    return next(word for word in [*words, *WORDS] if pattern.search(word))
 
 
 def texts_of(body: Any, where: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
