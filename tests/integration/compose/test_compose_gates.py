@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from debcore.errors import CommandFailed
 from debroot.store import Store
 from tests.integration.compose.world import MANIFEST, Composer
 
-pytestmark = [pytest.mark.root, pytest.mark.slow]
+pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(14400)]
 
 KEY = "server.amd64"
 GATES = MANIFEST.replace("tests: [lint]", "tests: [lint, update, rollback, fallback]")
@@ -39,6 +40,7 @@ def read_tests(compose: ComposeDirectory) -> dict[str, Any]:
 
 
 def test_an_update_passes_its_gates_and_a_bad_one_publishes_nothing(composer: Composer, tmp_path: Path) -> None:
+    composer = replace(composer, patience=7200)
     composer.write(GATES)
     target = tmp_path / "composes"
     first = compose_of(build(composer, target))

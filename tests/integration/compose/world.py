@@ -48,9 +48,10 @@ class Composer:
 
     manifest: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    patience: float = 1500  #: seconds for one call; machines without KVM on a busy host need many times more
 
     def call(self, *argv: str | Path, check: bool = True, env: Mapping[str, str] | None = None) -> Completed:
-        return run([BIN, *argv], check=check, extra_env={**self.environment, **(env or {})}, timeout=1500)
+        return run([BIN, *argv], check=check, extra_env={**self.environment, **(env or {})}, timeout=self.patience)
 
     def refuse(self, *argv: str | Path) -> CommandFailed:
         """How it fails: exit status and all that it printed."""
