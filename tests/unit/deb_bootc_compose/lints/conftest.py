@@ -7,8 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from deb_bootc_compose.lints.kernel_config import WANTED
+
 PREPARE_ROOT = "[composefs]\nenabled = maybe\n\n[sysroot]\nreadonly = true\n"
 KERNEL = "6.12.0-test"
+DIRECTORIES = (
+    "/var/lib", "/var/home", "/var/roothome", "/var/srv", "/var/mnt", "/var/opt", "/var/log", "/var/log/apt",
+    "/var/lib/apt", "/var/lib/apt/lists", "/var/lib/apt/lists/partial", "/var/cache", "/var/cache/apt",
+    "/var/cache/apt/archives", "/var/cache/apt/archives/partial", "/var/tmp",
+)  # fmt: skip
+TMPFILES = "".join(f"d {name} {'0700' if name == '/var/roothome' else '0755'} - - -\n" for name in DIRECTORIES)
+TMPFILES += "L /var/lib/dpkg - - - - ../../usr/lib/sysimage/dpkg\n"
 
 
 def cpio(files: dict[str, bytes]) -> bytes:
@@ -51,6 +60,10 @@ def tree(tmp_path: Path) -> Path:
         "usr/sbin",
         "usr/lib64",
         "var/lib",
+        "var/log/apt",
+        "var/lib/apt/lists/partial",
+        "var/cache/apt/archives/partial",
+        "var/tmp",
     ):
         (root / name).mkdir(parents=True)
     (root / "sysroot").chmod(0o755)
@@ -69,7 +82,13 @@ def tree(tmp_path: Path) -> Path:
         "usr/bin/bootc": "",
         "usr/lib/sysusers.d/00-ids.conf": f"g me {gid or 1000}\nu me {uid or 1000}:{gid or 1000}\nu messagebus 990\n",
         "usr/lib/sysusers.d/basic.conf": 'u root 0 "Super User" /root\n',
-        "usr/lib/tmpfiles.d/var.conf": "d /var/lib 0755 - - -\nL /var/lib/dpkg - - - - ../../usr/lib/sysimage/dpkg\n",
+        "usr/lib/tmpfiles.d/var.conf": TMPFILES,
+        "etc/default/useradd": "SHELL=/bin/sh\nHOME=/var/home\n",
+        "etc/nsswitch.conf": "passwd: files systemd\n",
+        "usr/bin/apt-get": "",
+        "usr/bin/dracut": "",
+        "usr/lib/dracut/dracut.conf.d/50-image.conf": 'hostonly="no"\nreproducible="yes"\n',
+        f"usr/lib/modules/{KERNEL}/config": "".join(f"{option}=m\n" for option in WANTED),
         "usr/lib/ostree/prepare-root.conf": PREPARE_ROOT,
         "usr/lib/bootc/kargs.d/10.toml": 'kargs = ["quiet"]\nmatch-architectures = ["x86_64"]\n',
         "usr/lib/systemd/system-preset/20-image.preset": "enable ssh.service\ndisable *\n",

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deb_bootc_compose.lints import setuid
+from deb_bootc_compose.lints.contract import BESIDE, RULES
 from deb_bootc_compose.lints.cpio import read_archive
 from deb_bootc_compose.lints.model import Root
 from deb_bootc_compose.lints.registry import LINTS, run_lints
@@ -173,6 +174,21 @@ BAD: list[tuple[str, Break, str]] = [
         put("usr/lib/python3/__pycache__/a.cpython-313.pyc", b"\xf3\r\r\n" + bytes(4) + b"abcd" + bytes(4)),
         "a.",
     ),
+    ("state-layout", link("opt", "/var/opt"), "/opt leads to '/var/opt'"),
+    ("state-layout", put("usr/local"), "neither a directory nor a link"),
+    ("state-targets", put("usr/lib/tmpfiles.d/00.conf", "d /var/roothome 0755\n"), "it is root's home"),
+    ("state-targets", put("usr/lib/tmpfiles.d/var.conf", ""), "/home leads to /var/home"),
+    ("useradd-home", put("etc/default/useradd", "HOME=/home\n"), "HOME=/home"),
+    ("package-registries", lambda t: (t / "var/lib/ucf").mkdir(), "/var/lib/ucf is no relative link"),
+    ("package-registries", link("var/lib/pam", "/usr/lib/sysimage/pam"), "/var/lib/pam is no relative link"),
+    ("apt-directories", remove("var/log/apt"), "/var/log/apt is not there"),
+    ("apt-directories", put("usr/lib/tmpfiles.d/var.conf", ""), "/var/tmp is not made by tmpfiles.d"),
+    ("stale-caches", put("usr/share/icons/hicolor/icon-theme.cache"), "icon-theme.cache"),
+    ("name-services", put("etc/nsswitch.conf", "group: files altfiles\n"), "looks up group in altfiles"),
+    ("dracut-conf", put("etc/dracut.conf.d/90.conf", 'hostonly="yes"\n'), "hostonly is yes"),
+    ("dracut-conf", remove("usr/lib/dracut/dracut.conf.d/50-image.conf"), "reproducible is not set"),
+    ("kernel-config", put(f"{KERNEL}/config", "CONFIG_EXT4_FS=y\n"), "lacks CONFIG_OVERLAY_FS"),
+    ("selinux", put("etc/selinux/default/policy/policy.33"), "bear no labels"),
     ("setuid", lambda t: (put("usr/bin/mine")(t), mode("usr/bin/mine", 0o4755)(t)), "/usr/bin/mine has mode 4755"),
 ]
 
@@ -198,6 +214,14 @@ def test_every_lint_has_a_bad_tree_and_names_are_unique() -> None:
     names = [lint.name for lint in LINTS]
     assert len(set(names)) == len(names)
     assert set(names) == {name for name, _, _ in BAD}
+
+
+def test_every_rule_of_the_contract_is_held_and_every_lint_holds_one() -> None:
+    assert len({rule.id for rule in RULES}) == len(RULES) == 49
+    assert [rule.id for rule in RULES if not rule.lints and not rule.elsewhere] == []
+    named = {name for rule in RULES for name in rule.lints}
+    assert named | set(BESIDE) == {lint.name for lint in LINTS}
+    assert not named & set(BESIDE)
 
 
 def test_all_fourteen_of_bootc_are_there() -> None:
