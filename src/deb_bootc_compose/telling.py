@@ -6,8 +6,10 @@ The hub is told when a compose has ended, well or not. What goes wrong is a line
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from deb_bootc_compose.directory import ComposeDirectory, Status
 from deb_bootc_compose.embedded import HubAddress
@@ -15,10 +17,14 @@ from deb_bootc_compose.report.gather import ComposeFacts, VariantFacts, load_fac
 from debcore.errors import Failure
 from debcore.http import HttpFailure
 from debcore.hub import composes as wire
+from debcore.hub.client import Client
 from debcore.hub.compose_client import ComposeClient
 from debcore.hub.credential import load_token
+from debcore.hub.upkeep_client import UpkeepClient
 
 log = logging.getLogger(__name__)
+
+C = TypeVar("C", bound=Client)
 
 MAX_TEXT = 1000  #: characters, as the hub bounds them
 
@@ -29,7 +35,7 @@ def tell_hub(directory: ComposeDirectory, find: Callable[[], HubAddress | None],
         if (address := find()) is None:
             return
         ask = make_ask(load_facts(directory, status=status.value), place=str(directory.path))
-        with _client(address) as client:
+        with _client(ComposeClient, address) as client:
             told = client.put_compose(directory.id, ask)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, Failure) as error:
         log.warning("%s: the hub was not told: %s", directory.id, error)
@@ -39,18 +45,36 @@ def tell_hub(directory: ComposeDirectory, find: Callable[[], HubAddress | None],
 
 def forget(directory: ComposeDirectory, find: Callable[[], HubAddress]) -> None:
     """The compose is about to be removed: the hub keeps nothing for it. A hub that is away is a warning."""
+    pin = pin_name(directory)
     try:
-        with _client(find()) as client:
+        address = find()
+        with _client(ComposeClient, address) as client, suppress_missing():
             client.remove_compose(directory.id)
+        with _client(UpkeepClient, address) as upkeep, suppress_missing():
+            upkeep.remove_pin(pin)
     except (OSError, Failure) as error:
-        if not (isinstance(error, HttpFailure) and error.code == 404):
-            hint = f"tell it later: deb-orchestrator compose remove {directory.id}"
-            log.warning("%s: the hub does not forget it: %s [%s]", directory.id, error, hint)
+        hint = f"tell it later: deb-orchestrator compose remove {directory.id}; deb-orchestrator pin remove {pin}"
+        log.warning("%s: the hub does not forget it: %s [%s]", directory.id, error, hint)
 
 
-def _client(address: HubAddress) -> ComposeClient:
+def pin_name(directory: ComposeDirectory) -> str:
+    """Of the hub's pin on what the compose's lock names."""
+    return re.sub(r"[^a-z0-9.+-]", "-", f"compose-{directory.path.name}".lower())[:64]
+
+
+@contextmanager
+def suppress_missing() -> Iterator[None]:
+    """What is not there need not be removed."""
+    try:
+        yield
+    except HttpFailure as failure:
+        if failure.code != 404:
+            raise
+
+
+def _client(kind: type[C], address: HubAddress) -> C:
     token = load_token(address.token_file) if address.token_file else None
-    return ComposeClient(address.url, token, ca=address.ca, tries=3)
+    return kind(address.url, token, ca=address.ca, tries=3)
 
 
 def make_ask(facts: ComposeFacts, *, place: str = "") -> wire.ComposeAsk:

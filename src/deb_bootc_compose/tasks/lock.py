@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +29,7 @@ from deb_bootc_compose.lock import (
 from deb_bootc_compose.records import NAME as RECORDS
 from deb_bootc_compose.records import find_records, load_records, write_records
 from deb_bootc_compose.sources import archive_sources, hub_source
+from deb_bootc_compose.telling import pin_name
 from deb_bootc_compose.tree.make import find_tools
 from deb_bootc_compose.worker import Done, Task
 from debcore.errors import DepsUnmet, Failure
@@ -88,7 +88,7 @@ def _pin(task: Task, lock: Lock) -> None:
     if not found:
         return
     files = tuple(PinFile(sha256=p.sha256, label=f"{p.name} {p.version} {p.arch}") for p in found.values())
-    name = re.sub(r"[^a-z0-9.+-]", "-", f"compose-{task.compose.path.name}".lower())[:64]
+    name = pin_name(task.compose)
     hub = HubAddress.of(task.context["hub"])
     with UpkeepClient(hub.url, load_token(hub.token_file) if hub.token_file else None, ca=hub.ca) as client:
         try:

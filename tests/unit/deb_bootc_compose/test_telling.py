@@ -9,8 +9,11 @@ import pytest
 from deb_bootc_compose.cli.gc import forget_at_hub
 from deb_bootc_compose.directory import Status
 from deb_bootc_compose.embedded import HubAddress
-from deb_bootc_compose.telling import tell_hub
+from deb_bootc_compose.telling import pin_name, tell_hub
 from debcore.errors import Failure
+from debcore.http import HttpFailure
+from debcore.hub.compose_client import ComposeClient
+from debcore.hub.upkeep_client import UpkeepClient
 from tests.unit.deb_bootc_compose.report.world import make_compose
 
 AWAY = HubAddress("http://127.0.0.1:1", None)
@@ -46,3 +49,17 @@ def test_a_compose_that_is_removed_is_forgotten_only_by_a_hub_that_was_told(
     monkeypatch.setattr("deb_bootc_compose.cli.gc.named_hub", lambda *_args, **_named: AWAY)
     forget_at_hub(compose)
     assert f"deb-orchestrator compose remove {compose.id}" in caplog.text
+    caplog.clear()
+    removed: list[str] = []
+
+    def remove(_client: object, name: str) -> None:
+        removed.append(name)
+        if name == compose.id:
+            raise HttpFailure(404, "there is no such compose")
+
+    monkeypatch.setattr(ComposeClient, "remove_compose", remove)
+    monkeypatch.setattr(UpkeepClient, "remove_pin", remove)
+    forget_at_hub(compose)
+    assert removed == [compose.id, pin_name(compose)], "the pin goes although the hub was never told of the compose"
+    assert pin_name(compose) == f"compose-{compose.id}".lower()
+    assert caplog.records == []
