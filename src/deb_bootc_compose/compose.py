@@ -312,6 +312,10 @@ def _context(
             parent = (load_lock(directory.lock_path).parents or {}).get(node.params["key"])
             repo = before.find_repository(node.params["key"], parent) if parent else None
             told |= {"parent": str(repo) if repo else None, "locked": options.locked is not None}
+        if node.kind == "container":
+            parent = (load_lock(directory.lock_path).parents or {}).get(node.params["key"])
+            layout = before.find_layout(node.params["key"], parent) if parent else None
+            told["previous"] = str(layout) if layout else None
         if node.kind == "update":
             told |= _before(directory, before, node.params["key"])
         return told

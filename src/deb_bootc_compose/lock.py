@@ -94,6 +94,14 @@ class LockedVariant(Frozen):
         return {f"{p.name}:{p.arch}": p for stage in self.stages.values() for p in stage}
 
 
+class LockedImage(Frozen):
+    """How the image before was made: its plan, and the bytes of its layers."""
+
+    plan: dict[str, tuple[str, ...]]  #: layer → its source packages
+    layers: dict[Sha256, Sha256]  #: diff_id → digest
+    media_type: str
+
+
 class LockedParent(Frozen):
     """What a commit follows: the commit that machines have which update to it."""
 
@@ -102,6 +110,7 @@ class LockedParent(Frozen):
     version: str
     compose: str | None = None  #: id of the compose that made it; None: found in a published repository
     digest: str | None = None  #: of that compose's OCI image
+    image: LockedImage | None = None  #: what the layers of this compose's image begin with
 
 
 class Lock(Frozen):

@@ -5,6 +5,7 @@ It is the newest sibling that FINISHED; or a compose or an OSTree repository tha
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 from deb_bootc_compose.directory import ComposeDirectory, Status, list_composes
 from deb_bootc_compose.journal import read_results
-from deb_bootc_compose.lock import LockedParent
+from deb_bootc_compose.lock import LockedImage, LockedParent
 from deb_bootc_compose.ostree import object_name
 from debcore.errors import Failure
 
@@ -53,6 +54,16 @@ class Previous:
         places += [one.path / values["repo"] for one in composes if (values := _commit_of(one, key))]
         name = object_name(parent.commit, "commit")
         return next((place for place in places if (place / name).is_file()), None)
+
+    def find_layout(self, key: str, parent: LockedParent) -> Path | None:
+        """The image layout of the compose that made *parent*."""
+        for compose in self._composes(any_status=True):
+            if compose.path.name == parent.compose and parent.digest is not None:
+                made = read_results(compose.journal_path).get(f"container.{key}", {})
+                path = compose.path / str(made.get("path", ""))
+                if made.get("digest") == parent.digest and (path / "oci-layout").is_file():
+                    return path
+        return None
 
     def find_image(self, key: str, parent: LockedParent) -> Path | None:
         """A disk image that boots *parent*'s commit, as it was delivered."""
@@ -119,6 +130,19 @@ def _locked_parent(compose: ComposeDirectory, key: str, results: Mapping[str, Ma
     return LockedParent(
         commit=made["commit"], ref=made["ref"], version=made["version"], compose=compose.path.name,
         digest=image["digest"] if image else None,
+        image=_locked_image(compose.path / image["path"]) if image else None,
+    )  # fmt: skip
+
+
+def _locked_image(layout: Path) -> LockedImage | None:
+    """The plan of a layout; None if it is of a version that kept none."""
+    document = json.loads((layout / "layers.json").read_bytes())
+    layers = [layer for layer in document["layers"] if not layer["name"].startswith("base/")]  # those have their bytes
+    if "plan" not in document or not layers:
+        return None
+    return LockedImage(
+        plan=document["plan"], layers={one["diff_id"]: one["digest"] for one in layers},
+        media_type=layers[0]["media_type"],
     )  # fmt: skip
 
 

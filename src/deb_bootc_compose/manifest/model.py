@@ -254,14 +254,37 @@ class OstreeOutput(Strict):
     url: Annotated[str, StringConstraints(pattern=r"^(https?|file)://[!-~]+$", max_length=1000)] | None = None
 
 
+class LayerRule(Strict):
+    """A layer of its own for what is named: packages or sources (globs; a source goes as a whole), paths (globs)."""
+
+    name: Name
+    packages: tuple[Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?\[\].+-]+$", max_length=120)], ...] = ()
+    paths: tuple[ImagePath, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_something(self) -> LayerRule:
+        if not (self.packages or self.paths):
+            raise ValueError("a layer names `packages`, `paths`, or both")
+        return self
+
+
 class ContainerOutput(Strict):
-    """The OCI image layout."""
+    """The OCI image layout. `plan`: layers keep what they held in the image before, or follow from names alone."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$", max_length=200)]
     tags: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")], ...] = ("latest",)
     compression: Literal["gzip", "zstd"] = "zstd"
     max_layers: int = Field(default=64, ge=8, le=128)
+    plan: Literal["kept", "by-name"] = "kept"
+    layers: tuple[LayerRule, ...] = ()  #: a name may stand once
     labels: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _named_once(self) -> ContainerOutput:
+        names = [layer.name for layer in self.layers]
+        if len(set(names)) != len(names):
+            raise ValueError("two of `layers` have one name")
+        return self
 
 
 class ImageOutput(Strict):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from deb_bootc_compose.oci.plan import Rule
 from deb_bootc_compose.tree.make import Tree, find_tools
 from deb_bootc_compose.tree.outside import call
 from debcore.errors import Failure
@@ -50,6 +51,8 @@ class ImageConfig:
     tag: str = ""  #: name of the manifest in index.json; skopeo takes it after a colon
     compression: Literal["zstd", "gzip"] = "zstd"
     max_layers: int = 64
+    by_name: bool = False  #: plan without regard to the image before
+    rules: tuple[Rule, ...] = ()  #: layers of the manifest
 
     def __post_init__(self) -> None:
         if not 8 <= self.max_layers <= 128:
@@ -74,7 +77,7 @@ class Image:
     path: Path
     digest: str  #: of the manifest: sha256:…
     size: int  #: bytes of all blobs
-    plan: Mapping[str, Any]  #: content of layers.json: `single` and, for each layer, name, digests, sizes, reused
+    plan: Mapping[str, Any]  #: content of layers.json: `plan` and, for each layer, name, digests, sizes, reused
 
     @property
     def layers(self) -> int:
@@ -121,25 +124,30 @@ def write_layout(
     out: Path,
     config: ImageConfig,
     *,
+    before: Mapping[str, Any] | None = None,
     previous: Path | None = None,
     base: Base | None = None,
     tools: Layer | None = None,
 ) -> Image:
     """Write the layout of *tree* to *out*, which must not exist, and its plan to `layers.json` in it.
 
-    *previous*: layout of the image before (with layers.json): its plan is kept, and layers that did not change are
-    taken from it as they are. *base*: the image that *tree* is derived from. Errors: Failure; *out* is then not there.
+    *before*: what layers.json said of the image before: its plan is kept, and a layer that did not change has the same
+    bytes, which come from *previous* (the layout) if that is at hand. *base*: the image that *tree* is derived from.
+    Errors: Failure; *out* is then not there.
     """
     if out.exists():
         raise Failure(f"{out} is already there", hint="a finished layout is never changed: name another directory")
-    before = load_plan(previous) if previous is not None else {}
+    if before is None:
+        before = load_plan(previous) if previous is not None else {}
     arguments = {
         "config": make_config(config, tree.layer.arch),
         "annotations": make_annotations(config),
         "tag": config.tag,
         "compression": config.compression,
         "max_layers": config.max_layers,
-        "previous": before,
+        "previous": dict(before),
+        "by_name": config.by_name,
+        "rules": [asdict(rule) for rule in config.rules],
         "base": base.digest if base else "",
     }
     with store.workplace("out") as place:

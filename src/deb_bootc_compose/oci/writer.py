@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +18,7 @@ from typing import IO, Any
 from deb_bootc_compose.oci import derived
 from deb_bootc_compose.oci import plan as planning
 from deb_bootc_compose.oci.content import MOUNT_POINTS, hash_file, read_xattrs
+from deb_bootc_compose.oci.history import load_uploads
 from deb_bootc_compose.oci.tar import END, Member, write_member
 from deb_bootc_compose.tree import dpkg, files
 from debcore.command import run
@@ -62,8 +63,23 @@ def make_member(entry: files.Entry, link_to: str | None) -> Member:
     )
 
 
+def load_packages(tree: Path) -> planning.Packages:
+    """What the dpkg database and the changelogs of *tree* say."""
+    installed = dpkg.load_installed(tree)
+    binaries: dict[str, list[str]] = {}
+    for package in installed:
+        binaries.setdefault(package.source, []).append(package.name)
+    return planning.Packages(dpkg.load_owners(tree), binaries, load_uploads(tree, installed))
+
+
 def make_layers(
-    tree: Path, previous: list[str], max_layers: int, only: frozenset[str] | None = None
+    tree: Path,
+    previous: Mapping[str, list[str]],
+    max_layers: int,
+    rules: list[planning.Rule],
+    *,
+    by_name: bool,
+    only: frozenset[str] | None = None,
 ) -> tuple[planning.Plan, dict[str, list[files.Entry]]]:
     """The plan, and for each layer its entries in order, the directories above them included.
 
@@ -71,7 +87,8 @@ def make_layers(
     need be in a layer (None: all).
     """
     entries = {e.name: e for e in files.walk(tree) if e.name.split("/")[0] not in MOUNT_POINTS or "/" not in e.name}
-    owners = dpkg.load_owners(tree)
+    packages = load_packages(tree)
+    grouping = planning.Grouping(packages, rules)
     paths = [
         planning.Path(
             e.name, e.stat.st_size, (e.stat.st_dev, e.stat.st_ino) if e.is_file and e.stat.st_nlink > 1 else None
@@ -79,17 +96,18 @@ def make_layers(
         for e in entries.values()
         if not e.is_dir and (only is None or e.name in only)
     ]
-    plan = planning.make_plan(paths, owners, previous=previous, max_layers=max_layers)
+    plan = planning.make_plan(
+        paths, packages, grouping=grouping, previous=previous, by_name=by_name, max_layers=max_layers
+    )
+    homes = {f"source:{source}": layer for layer, sources in plan.sources.items() for source in sources}
     wanted: dict[str, set[str]] = {layer: set() for layer in plan.layers}
     for name, layer in plan.assigned.items():
         wanted[layer] |= {name, *_above(name)}
     placed = set().union(*wanted.values())
     for name in entries:
         if name not in placed and (only is None or name in only):
-            group = planning.find_group(name, owners)
-            layer = next(
-                (x for x in (group, planning.find_bin(group, planning.BINS), "files") if x in wanted), plan.layers[-1]
-            )
+            group = grouping.find(name)
+            layer = next((x for x in (homes.get(group, group), "files") if x in wanted), plan.layers[-1])
             wanted[layer] |= {name, *_above(name)}
     order = {name: i for i, name in enumerate(sorted(entries, key=os.fsencode))}
     return plan, {layer: [entries[n] for n in sorted(names, key=order.__getitem__)] for layer, names in wanted.items()}
@@ -138,7 +156,10 @@ def write_layer(
     known: dict[str, dict[str, Any]],
     hidden: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """Write one layer into *out*/blobs and describe it. A layer of *known* with the same diff_id is taken as it is."""
+    """Write one layer into *out*/blobs and describe it. A layer of *known* with the same diff_id is taken as it is.
+
+    Errors: Failure if it would be packed to other bytes, and the image that has them is not at hand.
+    """
     blobs = out / "blobs/sha256"
     plain = out / f"{name.replace(':', '-').replace('/', '-')}.tar"
     with plain.open("wb") as file:
@@ -146,13 +167,19 @@ def write_layer(
         write_tar(sink, entries, hidden)
     diff_id = sink.digest.hexdigest()
     old = known.get(diff_id)
-    if old is not None:
-        digest, media_type = str(old["digest"]), str(old["media_type"])
-        shutil.copyfile(Path("/previous/blobs/sha256") / digest, blobs / digest)
+    before = Path("/previous/blobs/sha256") / str(old["digest"]) if old is not None else None
+    if before is not None and before.is_file():
+        digest = before.name
+        shutil.copyfile(before, blobs / digest)
     else:
         packed = plain.with_suffix(".packed")
         compress(plain, packed, compression)
-        digest, media_type = hash_file(packed), LAYER + compression
+        digest = hash_file(packed)
+        if old is not None and digest != old["digest"]:
+            raise Failure(
+                f"layer {name} is as in the image before, but was packed by other tools then",
+                hint="keep the compose before where it was, or begin anew with --previous none",
+            )
         packed.rename(blobs / digest)
     plain.unlink()
     (blobs / digest).chmod(0o644)
@@ -160,7 +187,7 @@ def write_layer(
         "name": name,
         "diff_id": diff_id,
         "digest": digest,
-        "media_type": media_type,
+        "media_type": LAYER + compression,
         "size": (blobs / digest).stat().st_size,
         "plain_size": sink.size,
         "entries": len(entries),
@@ -186,11 +213,14 @@ def write(
     compression: str,
     max_layers: int,
     previous: dict[str, Any],
+    rules: Sequence[Mapping[str, Any]] = (),
+    by_name: bool = False,
     base: str = "",
     tree: str = "/tree",
     out: str = "/out",
 ) -> dict[str, Any]:
-    """Write the layout into the empty directory *out*. *previous*: `layers.json` of the image before, or {}.
+    """Write the layout into the empty directory *out*. *previous*: of the image before, `plan` and `layers` as in
+    layers.json; or {}. *rules*: layers that the manifest asks for. Errors: Failure.
 
     *base*: digest of the image in the layout /base whose tree is /below: its layers come first, as they are, and ours
     hold what differs.
@@ -205,7 +235,10 @@ def write(
             f"the base has {len(below.layers)} layers, and max-layers is {max_layers}",
             hint=f"raise container.max-layers to {len(below.layers) + planning.FEWEST} (128 at most)",
         )
-    plan, layers = make_layers(Path(tree), list(previous.get("single", [])), room, change.names)
+    asked = [planning.Rule(rule["name"], tuple(rule["packages"]), tuple(rule["paths"])) for rule in rules]
+    plan, layers = make_layers(
+        Path(tree), previous.get("plan", {}), room, asked, by_name=by_name, only=change.names
+    )  # fmt: skip
     order = plan.layers
     if change.hidden:  # below all others of ours, so that a name may come back as something else
         order, layers = ("removed", *order), {"removed": [], **layers}
@@ -254,4 +287,4 @@ def write(
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}
     (where / "index.json").write_text(json.dumps(index, sort_keys=True, separators=(",", ":")))
     (where / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
-    return {"digest": digest, "size": size, "config": config_digest, "single": list(plan.single), "layers": made}
+    return {"digest": digest, "size": size, "config": config_digest, "plan": dict(plan.sources), "layers": made}

@@ -20,7 +20,7 @@ KINDS: Mapping[str, int] = {
     "tree": 1,
     "lint": 1,
     "commit": 1,  # OSTree
-    "container": 1,  # OCI layout
+    "container": 2,  # OCI layout
     "replay": 1,  # the layout imported as bootc would, compared with the commit
     "image": 1,  # disks
     "boot": 1,

@@ -11,8 +11,9 @@ from typing import Any
 
 from deb_bootc_compose.derive.base import load_layout_below, load_tree_below
 from deb_bootc_compose.earlier import paths_of
-from deb_bootc_compose.lock import load_lock
+from deb_bootc_compose.lock import LockedParent, load_lock
 from deb_bootc_compose.oci.image import Base, ImageConfig, write_layout
+from deb_bootc_compose.oci.plan import Rule
 from deb_bootc_compose.tasks.tree import open_tree
 from deb_bootc_compose.worker import Done, Task
 from debcore.errors import Failure
@@ -33,18 +34,27 @@ def run_task(task: Task) -> Done:
         shutil.rmtree(path)
     config = ImageConfig(
         version=lock.version, timestamp=lock.timestamp, title=params["title"], labels=dict(output["labels"]),
-        compression=output["compression"], max_layers=output["max-layers"],
+        compression=output["compression"], max_layers=output["max-layers"], by_name=output["plan"] == "by-name",
+        rules=tuple(Rule(one["name"], tuple(one["packages"]), tuple(one["paths"])) for one in output["layers"]),
         base_name=derived.name if derived else "",
         base_digest=derived.digest if derived and derived.kind == "image" else "",
     )  # fmt: skip
+    parent = (lock.parents or {}).get(params["key"])
+    previous = task.context.get("previous")
     with open_tree(task) as (store, tree):
         layout = load_layout_below(store, derived) if derived else None
         base = (
             Base(layout.root, derived.digest, load_tree_below(store, derived).root) if derived and layout else None
         )  # fmt: skip
         task.say(f"{output['name']} {lock.version}, layers in {output['compression']}")
-        image = write_layout(store, tree, path, config, base=base)
-    task.say(f"{image.digest[:19]}: {image.layers} layers, {image.size / 1e6:.0f} MB")
+        image = write_layout(
+            store, tree, path, config, before=describe_before(parent), previous=Path(previous) if previous else None,
+            base=base,
+        )  # fmt: skip
+    known = set(parent.image.layers.values()) if parent and parent.image else set()
+    new = sum(layer["size"] for layer in image.plan["layers"] if layer["digest"] not in known)
+    update = f", {new / 1e6:.0f} MB of them new since {parent.version}" if parent and known else ""
+    task.say(f"{image.digest[:19]}: {image.layers} layers, {image.size / 1e6:.0f} MB{update}")
     layers = [
         {key: layer[key] for key in ("name", "digest", "diff_id", "size") if key in layer}
         for layer in image.plan["layers"]
@@ -54,6 +64,15 @@ def run_task(task: Task) -> Done:
     # Not index.json: publishing writes the tags into it.
     manifest = f"{where}/blobs/sha256/{image.digest.removeprefix('sha256:')}"
     return Done(value, (manifest, f"{where}/oci-layout", f"{where}/layers.json"))
+
+
+def describe_before(parent: LockedParent | None) -> dict[str, Any]:
+    """What the lock says of the image before, as layers.json has it."""
+    if parent is None or parent.image is None:
+        return {}
+    image = parent.image
+    layers = [{"diff_id": key, "digest": value, "media_type": image.media_type} for key, value in image.layers.items()]
+    return {"plan": {layer: list(names) for layer, names in image.plan.items()}, "layers": layers}
 
 
 def adopt(task: Task, found: Mapping[str, Any]) -> Done:

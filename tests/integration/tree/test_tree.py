@@ -7,11 +7,13 @@ import json
 import shutil
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from deb_bootc_compose.lints.check import Waiver, check_root, check_tree
-from deb_bootc_compose.oci.image import ImageConfig, write_layout
+from deb_bootc_compose.oci.image import ImageConfig, load_plan, write_layout
+from deb_bootc_compose.oci.plan import Rule
 from deb_bootc_compose.oci.replay import replay_import
 from deb_bootc_compose.ostree import (
     Commit,
@@ -119,11 +121,16 @@ def test_a_tampered_object_is_found(store: Store, tools: Layer, place: Path) -> 
     shutil.rmtree(place / "small")
 
 
+@pytest.mark.parametrize("compression", ["zstd", "gzip"])
 def test_the_image_imported_as_bootc_does_is_the_commit(
-    store: Store, tools: Layer, repository: Repository, tree: Tree, committed: Commit, tmp_path: Path
-) -> None:
+    store: Store, tools: Layer, repository: Repository, tree: Tree, committed: Commit, tmp_path: Path,
+    compression: Literal["zstd", "gzip"],
+) -> None:  # fmt: skip
+    """With layers of the manifest; the same again from the plan and the bytes before."""
+    rules = (Rule("shell", packages=("bash", "libc6"), paths=("/usr/lib/os-release",)), Rule("own", paths=("/etc/i*",)))
     config = ImageConfig(
-        version="13.1", timestamp=TIMESTAMP, title="Server", tag="13", labels={"example": "yes"}, max_layers=24
+        version="13.1", timestamp=TIMESTAMP, title="Server", tag="13", labels={"example": "yes"}, max_layers=24,
+        compression=compression, rules=rules, by_name=compression == "gzip",
     )  # fmt: skip
     image = write_layout(store, tree, tmp_path / "oci", config, tools=tools)
     told = json.loads(
@@ -134,11 +141,28 @@ def test_the_image_imported_as_bootc_does_is_the_commit(
     assert told["Labels"]["ostree.bootable"] == "true"
     assert told["Architecture"] == "amd64"
     assert len(told["Layers"]) == image.layers <= 24
+    assert {"own:shell", "own:own", "kernel", "initramfs", "hwdb", "etc", "database"} <= {
+        layer["name"] for layer in image.plan["layers"]
+    }
     result = replay_import(repository, image.path, committed.checksum)
     assert result.equal, result.differences
     again = write_layout(store, tree, tmp_path / "again", config, previous=image.path, tools=tools)
     assert again.digest == image.digest
     assert all(layer["reused"] for layer in again.plan["layers"])
+
+
+def test_what_was_packed_by_other_tools_is_taken_from_the_image_before_or_not_at_all(
+    store: Store, tools: Layer, tree: Tree, tmp_path: Path
+) -> None:
+    """A layer whose content did not change has the digest that clients have; the lock alone cannot give it then."""
+    config = ImageConfig(version="13.1", timestamp=TIMESTAMP, max_layers=8, compression="zstd")
+    image = write_layout(store, tree, tmp_path / "oci", config, tools=tools)
+    told = load_plan(image.path)
+    assert write_layout(store, tree, tmp_path / "same", config, before=told, tools=tools).digest == image.digest
+    told["layers"][-1]["digest"] = "0" * 64
+    with pytest.raises(Failure, match="was packed by other tools then"):
+        write_layout(store, tree, tmp_path / "other", config, before=told, tools=tools)
+    assert not (tmp_path / "other").exists()
 
 
 def test_two_runs_give_the_same_bytes(

@@ -30,7 +30,16 @@ def make_compose(target: Path, name: str, commit: str, *, status: str = "FINISHE
     number = sum(1 for _ in target.iterdir())
     os.utime(compose.path / "COMPOSE_ID", (number, number))
     made = {"commit": commit, "ref": ref, "version": name, "repo": "compose/server/amd64/ostree/repo"}
-    values: dict[str, object] = {f"commit.{KEY}": made, f"container.{KEY}": {"digest": "sha256:0"}}
+    values: dict[str, object] = {f"commit.{KEY}": made, f"container.{KEY}": {"digest": "sha256:0", "path": "oci"}}
+    (compose.path / "oci").mkdir()
+    (compose.path / "oci/oci-layout").touch()
+    layer = {
+        "name": "etc",
+        "diff_id": "a" * 64,
+        "digest": "b" * 64,
+        "media_type": "application/vnd.oci.image.layer.v1.tar+zstd",
+    }
+    (compose.path / "oci/layers.json").write_text(json.dumps({"plan": {"bin:00": ["a", "b"]}, "layers": [layer]}))
     values[f"image.{KEY}"] = {"images": [{"path": "disk.raw"}, {"path": "disk.qcow2"}]}
     lines = [
         {"n": n, "at": "", "type": "task.finished", "task": task, "result": {"value": value}}
@@ -57,6 +66,9 @@ def test_the_newest_that_passed_its_gates_and_has_the_ref(own: ComposeDirectory)
     assert (parent.compose, parent.commit, parent.digest) == ("two", "2" * 64, "sha256:0")
     assert before.find_repository(KEY, parent) == own.path.parent / "two/compose/server/amd64/ostree/repo"
     assert before.find_image(KEY, parent) is None
+    assert parent.image is not None
+    assert (parent.image.plan, parent.image.layers) == ({"bin:00": ("a", "b")}, {"a" * 64: "b" * 64})
+    assert before.find_layout(KEY, parent) == own.path.parent / "two/oci"
     (own.path.parent / "two/disk.raw").touch()
     assert before.find_image(KEY, parent) == own.path.parent / "two/disk.raw"
     assert before.find_parents({KEY: "test/unheard-of"}) == {}

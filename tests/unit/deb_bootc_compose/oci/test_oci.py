@@ -19,8 +19,6 @@ from deb_bootc_compose import gvariant
 from deb_bootc_compose.oci.image import ImageConfig, make_annotations, make_config
 from deb_bootc_compose.oci.importer import map_name, rewrite, unpack
 from deb_bootc_compose.oci.index import Part, make_index
-from deb_bootc_compose.oci.plan import Path as Planned
-from deb_bootc_compose.oci.plan import find_bin, find_group, make_plan
 from deb_bootc_compose.oci.tar import END, Member, make_record, write_member
 from deb_bootc_compose.oci.writer import write
 from debcore.errors import Failure
@@ -72,61 +70,6 @@ def test_a_pax_record_counts_its_own_length(size: int) -> None:
 def test_a_file_that_shrinks_is_an_error() -> None:
     with pytest.raises(EOFError):
         write_member(io.BytesIO(), Member(name=b"a", kind=b"0", mode=0o644, size=10), io.BytesIO(b"short"))
-
-
-OWNERS = {"usr/bin/big": "big", "usr/bin/a": "a", "usr/bin/b": "b", "usr/lib/python3/x.py": "a"}
-
-
-@pytest.mark.parametrize(
-    ("name", "group"),
-    [
-        ("usr/lib/modules/6.12/vmlinuz", "kernel"),
-        ("usr/lib/modules/6.12/initramfs.img", "initramfs"),
-        ("usr/lib/sysimage/dpkg/status", "database"),
-        ("etc/motd", "etc"),
-        ("usr/bin/a", "source:a"),
-        ("usr/lib/python3/__pycache__/x.cpython-313.pyc", "source:a"),
-        ("usr/share/own", "files"),
-    ],
-)
-def test_paths_belong_to_groups(name: str, group: str) -> None:
-    assert find_group(name, OWNERS) == group
-
-
-def planned(*names: str, size: int = 10) -> list[Planned]:
-    return [Planned(name, size) for name in sorted(names)]
-
-
-def test_large_sources_have_layers_of_their_own_and_the_rest_share_bins() -> None:
-    paths = [Planned("usr/bin/a", 10), Planned("usr/bin/b", 10), Planned("usr/bin/big", 5 << 20), Planned("etc/x", 1)]
-    plan = make_plan(paths, OWNERS)
-    assert plan.single == ("big",)
-    assert plan.assigned["usr/bin/a"] == find_bin("source:a", 16)
-    assert plan.layers[0] == "source:big"
-    assert plan.layers[-1] == "etc"
-
-
-def test_a_new_package_moves_nobody_else() -> None:
-    before = make_plan(planned("usr/bin/a", "usr/bin/b"), OWNERS)
-    after = make_plan(planned("usr/bin/a", "usr/bin/b", "usr/bin/c"), {**OWNERS, "usr/bin/c": "c"})
-    assert {name: after.assigned[name] for name in before.assigned} == dict(before.assigned)
-
-
-def test_a_source_keeps_its_layer_when_it_shrinks() -> None:
-    plan = make_plan(planned("usr/bin/big", "usr/bin/a"), OWNERS, previous=["big", "gone"])
-    assert plan.single == ("big",)
-
-
-def test_there_are_never_too_many_layers() -> None:
-    owners = {f"usr/bin/{i}": f"s{i}" for i in range(300)}
-    plan = make_plan(planned(*owners, "etc/x", size=2 << 20), owners, max_layers=20)
-    assert len(plan.layers) <= 20
-    assert len(make_plan(planned(*owners, size=2 << 20), owners).layers) <= 64
-
-
-def test_all_names_of_a_file_are_in_one_layer() -> None:
-    plan = make_plan([Planned("usr/bin/a", 1, (1, 2)), Planned("usr/bin/big", 1, (1, 2))], OWNERS)
-    assert len(set(plan.assigned.values())) == 1
 
 
 def make_tree(root: Path) -> Path:
