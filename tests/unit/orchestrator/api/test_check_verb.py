@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import cast
 
 import pytest
+from click.testing import CliRunner
 
-from deb_orchestrator.cli import check
+from deb_orchestrator.cli import check, group
+from deb_orchestrator.cli.build import check_builds
 from debcore.hub.check_client import CheckClient
-from debcore.hub.checks import BuildCheck, CheckState
-from debcore.hub.model import Build, BuildState, Reason
+from debcore.hub.checks import BuildCheck, CheckAsk, CheckState
+from debcore.hub.model import Build, BuildState, Reason, Request, RequestState
 
 
 def build(state: CheckState) -> Build:
@@ -47,3 +50,39 @@ def test_it_says_once_what_is_waited_for(monkeypatch: pytest.MonkeyPatch, capsys
         "ordered; look again with: deb-orchestrator show 7",
         "check 3 amd64: no approved agent can; start one",
     ]
+
+
+class Ordering(Hub):
+    """Takes an order for each build; the one of build 8 fails."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, CheckAsk]] = []
+
+    def order_checks(self, id_: int, ask: CheckAsk) -> Build:
+        self.asked.append((id_, ask))
+        return self.build(id_)
+
+    def build(self, id_: int) -> Build:
+        state = CheckState.FAILED if id_ == 8 else CheckState.PASSED
+        ordered = any(number == id_ for number, _ in self.asked)
+        return build(state).model_copy(update={"id": id_} | ({} if ordered else {"checks": ()}))
+
+
+def test_what_was_built_is_checked_and_the_worst_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    hub, ask = Ordering(), CheckAsk(names=("lintian",))
+    request = Request(
+        id="0" * 64, target="t", suite="s", arches=("amd64",), state=RequestState.READY, builds=(7, 8),
+        created_at=datetime.now(UTC),
+    )  # fmt: skip
+    ended = check_builds(cast(CheckClient, hub), request, ask, quiet=False)
+    assert hub.asked == [(7, ask), (8, ask)], "all are ordered before one is waited for"
+    assert check.find_status(ended) == 4
+    assert "check 3 amd64: failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [("--fail-on", "warning"), ("--checks", "lintian", "--nowait")])
+def test_checks_that_would_not_be_made_are_refused(words: tuple[str, ...], tmp_path: Path) -> None:
+    dsc = tmp_path / "x.dsc"
+    dsc.touch()
+    shown = CliRunner().invoke(group, ["build", "--hub", "http://localhost:1", str(dsc), *words])
+    assert (shown.exit_code, "checks" in shown.output) == (2, True), shown.output
