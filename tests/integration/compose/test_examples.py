@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deb_bootc_compose.cli.init import TEMPLATES, find_examples
+from deb_bootc_compose.directory import ComposeDirectory
+from deb_bootc_compose.journal import read_results
 from deb_bootc_compose.lock import BASE
 from deb_bootc_compose.manifest.load import Manifest, load_manifest
 from deb_bootc_compose.sources import archive_sources
 from debroot.resolve import resolve
 from debroot.sources import CHECK_VALID_UNTIL
 from debroot.store import Store
+from tests.integration.compose.world import Composer
 
 pytestmark = pytest.mark.root
 
@@ -25,7 +30,7 @@ TELLING = {
 }  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def a_mirror_may_stand_still(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one at hand may serve forky's indexes after they have expired; nothing else of the examples changes."""
     monkeypatch.setenv(CHECK_VALID_UNTIL, "no")
@@ -37,6 +42,7 @@ def sources_of(manifest: Manifest) -> dict[str, Any]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("a_mirror_may_stand_still")
 @pytest.mark.parametrize("name", list(TEMPLATES))
 def test_every_example_can_be_composed_of_what_the_archive_has(store_dir: Path, name: str) -> None:
     """Nothing is fetched but indexes. What is built from source is left out: nothing of the others needs it."""
@@ -52,3 +58,46 @@ def test_every_example_can_be_composed_of_what_the_archive_has(store_dir: Path, 
     names = {package.name for package in found.packages}
     assert {*wanted, TELLING[name]} <= names
     assert sum(name.startswith("linux-image-") and name[12].isdigit() for name in names) == 1, "exactly one kernel"
+
+
+class Done:
+    """A compose that was made, and what its tasks said."""
+
+    def __init__(self, printed: bytes) -> None:
+        document = json.loads(printed)
+        self.directory = ComposeDirectory(Path(document["path"]))
+        self.status: str = document["status"]
+        self.results = read_results(self.directory.journal_path)
+
+    def metadata(self, name: str) -> Any:
+        return json.loads((self.directory.metadata / name).read_text())["payload"]
+
+
+@pytest.fixture
+def compose(tmp_path: Path, store_dir: Path) -> Callable[..., Done]:
+    """compose(TEMPLATE, OPTION…): the example as `init` writes it, composed."""
+
+    def call(template: str, *options: str) -> Done:
+        work = tmp_path / template
+        composer = Composer(work, {"XDG_STATE_HOME": str(tmp_path / "state")}, patience=7200)
+        composer.call("init", work, "--template", template)
+        written = (work / "compose.yaml").read_text()
+        composer.write(written.replace("# check-valid-until: false", "check-valid-until: false"))
+        done = composer.call("build", work, "--target", tmp_path / "composes", "--json", *options)
+        return Done(done.stdout)
+
+    return call
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_forky_boots_with_a_composefs_root(compose: Callable[..., Done]) -> None:
+    done = compose("composefs")
+    assert done.status == "FINISHED"
+    boot = done.results["boot.composefs.amd64"]
+    assert boot["composefs"]
+    assert boot["secure_boot"]
+    report = json.loads((done.directory.logs / "boot.composefs.amd64.json").read_text())
+    (root,) = [mount for mount in report["mounts"] if mount["target"] == "/"]
+    assert (root["source"], root["fstype"], root["writable"]) == ("composefs", "overlay", False)
+    assert done.results["tree.composefs.amd64"]["features"].count("composefs") == 1
