@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, insert, literal, or_, select, true, update
+from sqlalchemy import Connection, Row, Select, bindparam, exists, func, insert, literal, or_, select, true, update
 
 from deb_orchestrator.dispatch import statements
 from deb_orchestrator.dispatch.events import NewEvent, append_events
@@ -160,8 +160,7 @@ def claim(hub: Hub, agent_id: int, ask: model.ClaimAsk, *, first: bool) -> Look:
             f"the agent's tool speaks job directories {ask.api}, this hub {JOB_API}", hint="upgrade the older of them"
         )
     with hub.db.read() as db:
-        found = select(agent, hub_heartbeat.c.maintenance).join_from(agent, hub_heartbeat, true())
-        row = db.execute(found.where(agent.c.id == agent_id)).one_or_none()
+        row = db.execute(_ASKING, {"agent": agent_id}).one_or_none()
         if row is None or row.state != "approved":
             raise jobs.UnknownAgent("this agent was revoked", hint="ask the hub's admin")
         offer = read_offer(row, load_trusts(db), disk_mb=ask.disk_mb)
@@ -185,10 +184,24 @@ def claim(hub: Hub, agent_id: int, ask: model.ClaimAsk, *, first: bool) -> Look:
 
 def _has_news(db: Connection, agent_id: int, ask: model.ClaimAsk) -> bool:
     """True if a claim does something though there is no job: it is one that was answered, or the first of a boot."""
+    values = {"agent": agent_id, "boot": ask.boot_id, "claim": hash_secret(ask.claim_id)}
+    return bool(db.execute(_NEWS, values).scalar_one())
+
+
+def _make_news() -> Select[Any]:
     boots, attempt = agent_boot.c, job_attempt.c
-    booted = exists().where(boots.agent_id == agent_id, boots.boot_id == ask.boot_id)
-    answered = exists().where(attempt.agent_id == agent_id, attempt.claim_hash == hash_secret(ask.claim_id))
-    return bool(db.execute(select(or_(~booted, answered))).scalar_one())
+    booted = exists().where(boots.agent_id == bindparam("agent"), boots.boot_id == bindparam("boot"))
+    answered = exists().where(attempt.agent_id == bindparam("agent"), attempt.claim_hash == bindparam("claim"))
+    return select(or_(~booted, answered))
+
+
+# Made once: every agent that waits asks both.
+_NEWS = _make_news()
+_ASKING = (
+    select(agent, hub_heartbeat.c.maintenance)
+    .join_from(agent, hub_heartbeat, true())
+    .where(agent.c.id == bindparam("agent"))
+)
 
 
 def list_queued(hub: Hub) -> frozenset[int]:
