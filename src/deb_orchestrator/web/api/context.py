@@ -13,6 +13,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from deb_orchestrator.domain import jobs
@@ -177,6 +178,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(OperationalError, _database_away)
+    app.add_exception_handler(PoolTimeout, _too_busy)
     app.add_exception_handler(DataError, _no_text)
     app.add_exception_handler(UnicodeEncodeError, _no_text)
     app.add_exception_handler(Exception, _broken)
@@ -218,6 +220,12 @@ def _database_away(request: Request, error: Exception) -> JSONResponse:
     fault = str(cast(OperationalError, error).orig).strip().partition("\n")[0]
     log.error("%s %s: the database: %s", request.method, getattr(request.scope.get("route"), "path", "?"), fault)
     return problem(503, "the hub's database does not answer", "try again; its log says more")
+
+
+def _too_busy(request: Request, _error: Exception) -> JSONResponse:
+    """All connections, or SQLite's one writer, were in use for a minute: nothing was changed."""
+    log.error("%s %s: the database is too busy", request.method, getattr(request.scope.get("route"), "path", "?"))
+    return problem(503, "the hub's database is too busy", "try again; a farm that has this often needs PostgreSQL")
 
 
 def _broken(request: Request, error: Exception) -> JSONResponse:

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 from deb_orchestrator.services import people
@@ -239,3 +240,14 @@ def test_a_login_link_is_a_url_of_the_hub(farm: Farm, anybody: TestClient) -> No
     admin = with_token(anybody, make_token(farm, "admin"))
     link = admin.post(f"{API}/login-links").json()
     assert link["url"].startswith("http://127.0.0.1/login/")
+
+
+def test_a_database_with_too_much_to_do_is_told_as_such_and_tried_again(
+    farm: Farm, anybody: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(farm.hub.db.write_engine.pool, "_timeout", 0.01)
+    ask = {"name": "amd64-07", "token": "t" * 43, "arches": ["amd64"]}
+    with farm.hub.db.write():  # the only one who writes to SQLite
+        answer = anybody.post("/api/v1/agents", json=ask)
+    assert (answer.status_code, answer.json()["error"]) == (503, "the hub's database is too busy")
+    assert anybody.post("/api/v1/agents", json=ask).status_code == 201
