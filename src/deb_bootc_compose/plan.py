@@ -116,9 +116,11 @@ def _opening(manifest: Manifest, options: Options, digests: Mapping[str, str]) -
 
 def _asked(spec: VariantSpec, digests: Mapping[str, str]) -> dict[str, Any]:
     variant = spec.variant
+    ids = digests.get(variant.users.ledger or "", "") or "".join(f"{line}\n" for line in variant.users.ids)
     return {
         "arch": spec.arch, "packages": _unique(variant.packages), "exclude": _unique(variant.exclude_packages),
-        "recommends": variant.recommends, "ids": digests.get(variant.users.ledger or "", ""),
+        "recommends": variant.recommends, "ids": ids,
+        **({"ids_of_previous": True} if variant.users.previous else {}),
         **({"below": variant.base.model_dump(mode="json")} if variant.base else {}),
     }  # fmt: skip
 

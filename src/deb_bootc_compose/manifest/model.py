@@ -178,11 +178,20 @@ class Lint(Strict):
 class Users(Strict):
     """`ledger`: a file of fixed user and group ids, sysusers.d lines, made by the first compose; drift from it fails.
 
+    Without one, `ids` are its lines in the manifest itself, and with `previous` the ids of the compose before are it.
     `strict`: a name that it does not pin fails too.
     """
 
     ledger: HostPath | None = None
+    ids: tuple[Annotated[str, StringConstraints(pattern=r"^[ug] [^\n]+$", max_length=500)], ...] = ()
+    previous: bool = False
     strict: bool = False
+
+    @model_validator(mode="after")
+    def _one_ledger(self) -> Users:
+        if sum((self.ledger is not None, bool(self.ids), self.previous)) > 1:
+            raise ValueError("the ids are pinned by one of `ledger` (a file), `ids` (lines) and `previous`")
+        return self
 
 
 class Layout(Strict):

@@ -153,7 +153,8 @@ def _resolve(task: Task, store: Store, suite: Suite | None) -> Lock:
         releases |= whole.release_hashes
         stages = split_stages(base, whole.packages, hub_uri=suite.apt_uri if suite else None)
         _check_built(task, stages[2], asked["packages"])
-        variants[name] = _locked_variant(asked, stages).model_copy(update={"derived": derived})
+        ids = ids_before(task, name) if asked.get("ids_of_previous") else asked["ids"]
+        variants[name] = _locked_variant(asked, stages).model_copy(update={"derived": derived, "ids": ids})
         total = sum(map(len, stages))
         task.say(f"{name}: {total} packages ({len(stages[2])} of the hub); fetching what the pool lacks")
         fetch(store, [package for stage in stages for package in stage])
@@ -187,6 +188,17 @@ def take_below(
     wanted = Wanted(asked["below"], asked["arch"], task.params["suite"], locked.digest if locked else None)
     tools = find_tools(store, task.params["suite"])
     return take_base(store, tools, wanted, say=lambda text: task.say(f"{name}: {text}"))
+
+
+def ids_before(task: Task, name: str) -> str:
+    """The id ledger of variant *name* as the compose before came out; "" if there is none, or it pinned nothing yet."""
+    previous = task.context.get("previous")
+    path = Path(previous).parent / "work" / f"ids.{name}" if previous else None
+    if path is None or not path.is_file():
+        task.say(f"{name}: no compose before pins ids: those of this one will be kept")
+        return ""
+    task.say(f"{name}: ids are pinned by {path.parents[1].name}")
+    return path.read_text()
 
 
 def _named(releases: Mapping[str, str], suite: Suite | None) -> dict[str, str]:

@@ -123,7 +123,8 @@ def check_drift(present: Ledger, ledger: Ledger) -> None:
     if drift:
         raise Failure(
             "users or groups moved against the id ledger:\n  " + "\n  ".join(drift),
-            hint="change the ledger by hand if machines in the field are known not to mind",
+            hint="files of machines in the field belong to these numbers: leave out what took the number, "
+            "or write the new one into the ledger if no machine has such files",
         )
 
 

@@ -43,6 +43,23 @@ class Client:
         return SimpleNamespace(name=name, files=len(ask.files))
 
 
+def test_ids_of_the_compose_before_are_the_ledger(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def ids(previous: Path | None) -> str:
+        task = SimpleNamespace(context={"previous": str(previous) if previous else None}, say=said.append)
+        return task_lock.ids_before(task, "a.amd64")  # type: ignore[arg-type]  # all of a Task that it uses
+
+    assert ids(None) == ""
+    assert "no compose before" in said[-1]
+    lock = tmp_path / "Debian-13-20261127.n.0/lock.json"
+    (lock.parent / "work").mkdir(parents=True)
+    assert ids(lock) == ""
+    (lock.parent / "work/ids.a.amd64").write_text("g _ssh 101\n")
+    assert ids(lock) == "g _ssh 101\n"
+    assert "Debian-13-20261127.n.0" in said[-1]
+
+
 def run(monkeypatch: pytest.MonkeyPatch, hub: tuple[LockedPackage, ...], code: int = 0) -> list[str]:
     """What it says."""
     said: list[str] = []

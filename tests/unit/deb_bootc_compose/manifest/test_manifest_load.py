@@ -229,6 +229,14 @@ def test_an_xfs_root_is_refused_with_its_reason(tmp_path: Path) -> None:
         load(tmp_path, TOP + outputs % "btrfs")
 
 
+def test_ids_are_pinned_by_one_of_three(tmp_path: Path) -> None:
+    (spec,) = load(tmp_path, base=BASE + 'users: {ids: ["g _ssh 101"], strict: true}\n').specs
+    assert spec.variant.users.ids == ("g _ssh 101",)
+    for wrong in ('{ids: ["g _ssh 101"], previous: true}', "{ledger: ids, previous: true}", '{ids: ["_ssh 101"]}'):
+        with pytest.raises(ConfigError, match=r"one of|pattern"):
+            load(tmp_path, base=f"{BASE}users: {wrong}\n")
+
+
 def test_a_base_is_one_image_and_its_path_is_relative_to_the_file(tmp_path: Path) -> None:
     below = "base: {oci: ../server/compose/server/amd64/oci}\n"
     (spec,) = load(tmp_path, base=BASE + below).specs
