@@ -121,7 +121,7 @@ def test_a_tampered_object_is_found(store: Store, tools: Layer, place: Path) -> 
     shutil.rmtree(place / "small")
 
 
-@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+@pytest.mark.parametrize("compression", ["zstd", pytest.param("gzip", marks=pytest.mark.slow)])
 def test_the_image_imported_as_bootc_does_is_the_commit(
     store: Store, tools: Layer, repository: Repository, tree: Tree, committed: Commit, tmp_path: Path,
     compression: Literal["zstd", "gzip"],
