@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -11,20 +12,23 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from deb_orchestrator.services import importing, sources
 from tests.conftest import need_program
+from tests.contract.orchestrator.postgres import running_server
 from tests.integration.web.browsing import WIDE, Look, Opened, open_context
 from tests.integration.web.world import Site, open_site
 from tests.unit.orchestrator.services.farm import open_here
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Files are opened in this process, as in the unit tests: that the sealed one works is proven elsewhere."""
-
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as after:
         patch.setattr(sources, "open_files", open_here)
         patch.setattr(importing, "open_files", open_here)
-        with open_site(tmp_path_factory.mktemp("site")) as made:
-            yield made
+        place = tmp_path_factory.mktemp("site")
+        database = f"sqlite:///{place}/hub.db"
+        if request.param == "postgresql":
+            database = after.enter_context(running_server()).make_database()
+        yield after.enter_context(open_site(place, database))
 
 
 @pytest.fixture(scope="session")

@@ -266,8 +266,8 @@ def wait_for(fact: Callable[[], bool], *, timeout: float = 120) -> None:
 
 
 @contextmanager
-def open_site(place: Path) -> Iterator[Site]:
-    with open_database(f"sqlite:///{place}/hub.db") as db:
+def open_site(place: Path, database: str) -> Iterator[Site]:
+    with open_database(database) as db:
         migrate(db)
         site = make_site(Farm.make(db, place))
         with served(site.hub) as url:
