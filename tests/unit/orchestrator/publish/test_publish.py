@@ -196,9 +196,10 @@ def test_the_stanzas_are_sorted_and_whole(db: Database, blobs: BlobStore, signer
 
 
 def test_compressed_blocks_are_used_again_and_forgotten_in_time(db: Database, blobs: BlobStore, signer: Signer) -> None:
-    def blocks() -> int:
+    def blocks() -> set[tuple[str, str, int]]:
         with db.read() as conn:
-            return int(conn.execute(sa.select(sa.func.count()).select_from(index_block)).scalar_one())
+            c = index_block.c
+            return {tuple(row) for row in conn.execute(sa.select(c.recipe, c.sha256, c.used_at))}
 
     add(db, binary("aa", "1"))
     publish_with(db, blobs, "trixie-local", signer)
@@ -209,7 +210,9 @@ def test_compressed_blocks_are_used_again_and_forgotten_in_time(db: Database, bl
         conn.execute(index_block.update().values(used_at=0))
     add(db, binary("aa", "2"))
     publish_with(db, blobs, "trixie-local", signer)
-    assert blocks() == first, "the old ones went when new ones came"
+    left = blocks()
+    assert left
+    assert not [block for block in left if block[2] == 0], "the old ones went when new ones came"
 
 
 def test_udebs_have_an_index_of_their_own(db: Database, blobs: BlobStore, signer: Signer) -> None:

@@ -112,7 +112,7 @@ def test_the_log_of_a_build_is_text_and_not_markup() -> None:
         created_at=datetime.now(UTC), dsc_sha256="0" * 64, arches=(arch,),
     )  # fmt: skip
     text = TEMPLATES.get_template("build.html").render(
-        here="/builds/3", who=ADMIN, build=build, version="1", reasons=[], show=arch, log_complete=False,
+        here="/builds/3", who=ADMIN, build=build, version="1", reasons=[], composes=[], show=arch, log_complete=False,
         window=Window(text="</pre><b>bold", start=0, end=9, size=9, earlier=None, later=None),
     )  # fmt: skip
     assert "&lt;/pre&gt;&lt;b&gt;bold" in text
@@ -138,8 +138,8 @@ def test_what_checks_found_is_text_and_not_markup() -> None:
         arches=(BuildArch(arch="amd64", state=BuildState.FAILED),),
     )  # fmt: skip
     text = TEMPLATES.get_template("build.html").render(
-        here="/builds/3", who=ADMIN, build=build, version="1", reasons=[], show=build.arches[0], log_complete=True,
-        window=Window(text="", start=0, end=0, size=0, earlier=None, later=None),
+        here="/builds/3", who=ADMIN, build=build, version="1", reasons=[], composes=[], show=build.arches[0],
+        log_complete=True, window=Window(text="", start=0, end=0, size=0, earlier=None, later=None),
     )  # fmt: skip
     assert "<script>alert" not in text
     assert "Gate 4, amd64" in text
