@@ -138,7 +138,7 @@ def check_known(verdicts: Sequence[Verdict]) -> None:
         shown = "\n  ".join(unknown[:20]) + (f"\n  … and {len(unknown) - 20} more" if len(unknown) > 20 else "")
         raise Failure(
             f"{len(unknown)} path(s) below /var that no rule covers:\n  {shown}",
-            hint="add a rule (image, tmpfiles or discard) for each to var.rules, or let `var: {fix: true}` write tmpfiles.d",
+            hint="add a rule (image, tmpfiles or discard) for each to var.rules, or set var.fix: true for tmpfiles.d",
         )
 
 
