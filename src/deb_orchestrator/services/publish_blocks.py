@@ -36,6 +36,9 @@ _AT_ONCE = 400
 _NOTE_USE = 24 * 3600 * 1000
 #: Milliseconds after its last use at which a cached block goes.
 _FORGET = 30 * _NOTE_USE
+#: pg_advisory_xact_lock key: hubs that keep blocks at the same time do it one after the other, in whatever order each
+#: has them. SQLite has one writer anyway.
+_LOCK = 0xDEB1
 #: Changes when the text of a block would. Part of what blocks are known by.
 _FORM = "stanzas-1"
 
@@ -77,9 +80,10 @@ class SqlBlockCache:
             return
         c = index_block.c
         with self._db.write() as conn:
+            if conn.dialect.name == "postgresql":
+                conn.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
             at = now(conn)
             conn.execute(index_block.delete().where(c.used_at < at - _FORGET))
-            # In order, so that two hubs that keep the same blocks wait for each other and never both.
             for recipe in sorted({recipe for recipe, _ in self._used}):
                 for names in chunks(sorted({name for of, name in self._used if of == recipe})):
                     conn.execute(index_block.update().where(c.recipe == recipe, c.sha256.in_(names)).values(used_at=at))
