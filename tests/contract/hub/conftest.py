@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +20,23 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with our tables, to be copied: each revision is run once for all tests."""
+    path = tmp_path_factory.mktemp("migrated") / "hub.db"
+    with open_database(f"sqlite:///{path}") as db:
+        migrate(db)
+    assert not path.with_name("hub.db-wal").exists(), "all is in the file"
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def farm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Farm]:
-    url = f"sqlite:///{tmp_path}/hub.db"
     if request.param == "postgresql":
         server: Server = request.getfixturevalue("postgres")
-        url = server.make_database()
+        url = server.make_migrated()
+    else:
+        copy = shutil.copyfile(request.getfixturevalue("migrated"), tmp_path / "hub.db")
+        url = f"sqlite:///{copy}"
     with open_database(url) as db:
-        migrate(db)
         yield Farm.make(db, tmp_path)

@@ -20,7 +20,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from deb_orchestrator.store.engine import Database
+from deb_orchestrator.store.engine import Database, open_database
 from deb_orchestrator.store.migrate import migrate
 from deb_orchestrator.store.tables import metadata
 from debcore.command import STDOUT, Process, run, spawn
@@ -37,6 +37,7 @@ class Server:
     directory: Path
     binaries: Path
     process: Process | None = None
+    _template: str | None = None  #: the name of a migrated database, once there is one
 
     def start(self) -> None:
         """Return once it takes connections."""
@@ -68,12 +69,22 @@ class Server:
     def url(self, database: str) -> str:
         return f"postgresql:///{database}?host={self.directory}&user=postgres"
 
-    def make_database(self) -> str:
-        """URL of a new, empty database; it goes with the server."""
+    def make_database(self, template: str = "template0") -> str:
+        """URL of a new database, empty unless *template* is not; it goes with the server."""
         name = f"t{uuid.uuid4().hex[:12]}"
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+            connection.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
         return self.url(name)
+
+    def make_migrated(self) -> str:
+        """As `make_database`, with our tables: a copy of one that was migrated once."""
+        if self._template is None:
+            url = self.make_database()
+            with open_database(url) as database:
+                migrate(database)
+            self._template = url.removeprefix("postgresql:///").partition("?")[0]
+        return self.make_database(self._template)
 
 
 def empty_database(database: Database) -> None:
@@ -115,7 +126,7 @@ def running_server() -> Iterator[Server]:
             server.start()
             yield server
         finally:
-            server.stop()
+            server.crash()  # its files go: hundreds of databases need not reach the disk first
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
