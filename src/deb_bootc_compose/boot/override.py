@@ -40,26 +40,26 @@ truncate -s "$(( $(du -sm over | cut -f1) * 5 / 4 + 16 ))M" disk
 mke2fs -q -t ext4 -O ^has_journal -m 0 -d over disk
 """
 
-#: Runs as root in the guest, before sysusers and tmpfiles look at /usr.
+#: Runs as root in the guest, before tmpfiles looks at /usr. sysusers ran before any mount, so it runs again.
 MOUNT = b"""set -eu
 mkdir -p /run/debootc-dev
 mount -o ro /dev/vdb /run/debootc-dev
 if [ -d /run/debootc-dev/usr ]; then
     mount -t overlay -o ro,lowerdir=/run/debootc-dev/usr:/usr debootc-dev /usr
     ldconfig
+    systemd-sysusers
 fi
 if [ -d /run/debootc-dev/etc ]; then cp -a /run/debootc-dev/etc/. /etc/; fi
 systemctl daemon-reload
-for unit in $UNITS; do systemctl --no-block start "$unit"; done
+for unit in $UNITS; do systemctl --no-block restart "$unit"; done
 """
 
 UNIT = """\
 [Unit]
 Description=What is tried out, over the image
 DefaultDependencies=no
-RequiresMountsFor=/usr /etc
-After=local-fs.target
-Before=sysinit.target systemd-sysusers.service systemd-tmpfiles-setup.service
+After=local-fs.target systemd-sysusers.service
+Before=sysinit.target systemd-tmpfiles-setup.service
 Conflicts=shutdown.target
 ConditionPathExists=!/etc/initrd-release
 
