@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from deb_bootc_compose.cli.init import TEMPLATES, find_examples
 from deb_bootc_compose.directory import ComposeDirectory
 from deb_bootc_compose.journal import read_results
-from deb_bootc_compose.lock import BASE
+from deb_bootc_compose.lock import BASE, load_lock
 from deb_bootc_compose.manifest.load import Manifest, load_manifest
 from deb_bootc_compose.sources import archive_sources
 from debroot.resolve import resolve
@@ -101,3 +102,38 @@ def test_forky_boots_with_a_composefs_root(compose: Callable[..., Done]) -> None
     (root,) = [mount for mount in report["mounts"] if mount["target"] == "/"]
     assert (root["source"], root["fstype"], root["writable"]) == ("composefs", "overlay", False)
     assert done.results["tree.composefs.amd64"]["features"].count("composefs") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("template", ["particle", "workstation"])
+def test_a_desktop_becomes_a_commit_and_a_container_image(compose: Callable[..., Done], template: str) -> None:
+    done = compose(template, "--until", "replay")
+    key = f"{template}.amd64"
+    assert {f"{kind}.{key}" for kind in ("tree", "lint", "commit", "container", "replay")} <= set(done.results)
+    lock = load_lock(done.directory.lock_path)
+    assert TELLING[template] in {package.name for package in lock.variants[key].installed.values()}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_arm64_is_composed_beside_amd64(compose: Callable[..., Done], tmp_path: Path, store_dir: Path) -> None:
+    """Through emulation; its image is looked at from outside, and one index names both."""
+    text = (find_examples() / "minimal/compose.yaml").read_text()
+    text = text.replace("arches: [amd64]", "arches: [amd64, arm64]")
+    composer = Composer(tmp_path / "both", {"XDG_STATE_HOME": str(tmp_path / "state")}, patience=7200)
+    shutil.copytree(find_examples() / "minimal", composer.manifest)
+    composer.write(text)
+    target = tmp_path / "composes"
+    done = Done(composer.call("build", composer.manifest, "--target", target, "--json", "--skip", "boot").stdout)
+    arm = done.results["tree.minimal.arm64"]
+    assert arm["kver"].endswith("-arm64")
+    assert done.results["replay.minimal.arm64"]["equal"]
+    (index,) = done.results["publish"]["indexes"].values()
+    assert index["arches"] == ["amd64", "arm64"]
+    layout = json.loads((done.directory.path / index["path"] / "index.json").read_text())
+    blob = done.directory.path / index["path"] / "blobs/sha256" / layout["manifests"][0]["digest"][7:]
+    platforms = [one["platform"]["architecture"] for one in json.loads(blob.read_text())["manifests"]]
+    assert platforms == ["amd64", "arm64"]
+    image = done.results["image.minimal.arm64"]["images"][0]
+    assert image["deployment"].endswith(f"{done.results['commit.minimal.arm64']['commit']}.0")

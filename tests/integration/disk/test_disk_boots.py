@@ -12,7 +12,7 @@ import pytest
 from deb_bootc_compose.boot.run import run_boot
 from deb_bootc_compose.disk.bench import open_bench
 from deb_bootc_compose.disk.check import check_disk
-from deb_bootc_compose.disk.convert import make_qcow2
+from deb_bootc_compose.disk.convert import make_image, make_qcow2
 from deb_bootc_compose.disk.image import Disk, fill_root, make_disk
 from deb_bootc_compose.disk.layout import Layout, make_identity
 from debcore.errors import CommandFailed, ConfigError, LimitHit
@@ -61,6 +61,24 @@ def test_it_boots_by_its_own_loader_and_stays_as_it_is(
     assert (deployment.os, deployment.origin, deployment.version) == ("debian", "updates:test/server", "13.1")
     assert f"root=UUID={disk.identity.root_fs}" in report.cmdline
     assert "Secure Boot is enabled" in (tmp_path / "console").read_text("utf-8", "replace")
+    assert image_after == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("kind", ["vmdk", "vhd"])
+def test_the_other_formats_boot_too(
+    store: Store, committed: Committed, place: Path, disk: Disk, tmp_path: Path, kind: str
+) -> None:
+    image = place / f"disk.{kind}"
+    make_image(store, disk.path, image, kind)
+    before = digest(image)
+    console = tmp_path / "console"
+    report = run_boot(store, image, commit=committed.checksum, console_log=console, timeout=3600)
+    image_after = digest(image)
+    image.unlink()
+    assert report.ok, (report.problems, report.waiting_jobs)
+    assert report.secure_boot
     assert image_after == before
 
 
