@@ -24,7 +24,6 @@ from debroot.store import Layer, Store
 
 #: A checksum, so that nothing need be asked.
 CHECKSUM = re.compile(r"[0-9a-f]{64}")
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 GONE = "the store was cleaned meanwhile: compose again"
 
 #: Objects are checked as if a stranger had sent them, and copied: equal files must not become one.
@@ -186,8 +185,10 @@ def _fetch(store: Store, tools: Layer, wanted: Wanted, name: str, digest: str | 
 
 def _take_commit(store: Store, tools: Layer, wanted: Wanted, say: Say) -> LockedBase:
     path, asked = Path(wanted.base["ostree"]), wanted.digest or wanted.base["commit"]
-    if wanted.digest is not None and store.find(f"commit-{wanted.digest[:24]}") is not None:
-        return LockedBase(kind="commit", digest=wanted.digest)
+    if wanted.digest is not None:
+        known = LockedBase(kind="commit", digest=wanted.digest)
+        if store.find(tree_name(known)) is not None:
+            return known
     if not (path / "objects").is_dir():
         raise Failure(f"{path} is no OSTree repository", hint="name the directory with objects/ and refs/")
     repository = Repository(store, tools, path)

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from deb_bootc_compose.oci.content import hash_file
-from deb_bootc_compose.oci.importer import KINDS, XATTR, read_blob, unpack
+from deb_bootc_compose.oci.importer import KINDS, XATTR, check_digest, read_blob, unpack
 from deb_bootc_compose.tree import files
 from deb_bootc_compose.tree.dpkg import DEBS
 from debcore.errors import Failure
+from debcore.path import inside
 
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -32,6 +33,7 @@ def take_layout(*, digest: str, source: str = "/source", out: str = "/out") -> d
     if "layers" not in manifest:
         raise Failure(f"{digest} is an index of several images", hint="name the image of one architecture")
     for blob in (digest, manifest["config"]["digest"], *(layer["digest"] for layer in manifest["layers"])):
+        check_digest(blob)
         name = f"blobs/sha256/{blob.removeprefix('sha256:')}"
         if not (here / name).is_file():
             raise Failure(f"the base lacks its blob {blob}", hint="copy the whole layout")
@@ -59,25 +61,36 @@ def unpack_layout(
 
 
 def apply_layer(tar: tarfile.TarFile, tree: Path) -> None:
-    """One layer over *tree*: first what it hides, then what it has. Errors: Failure for a device node or fifo."""
-    members = tar.getmembers()
-    for info in members:
-        directory, _, name = info.name.strip("/").rpartition("/")
-        if name == OPAQUE:
-            files.empty(tree / directory)
-        elif name.startswith(WHITEOUT):
-            files.remove(files.make_parents(tree, f"{directory}/{name.removeprefix(WHITEOUT)}".lstrip("/")))
-    parents: dict[str, Path] = {}
-    for info in members:
-        name = info.name.removeprefix("./").strip("/")
+    """One layer over *tree*: first what it hides, then what it has.
+
+    Errors: Failure for a device node or fifo, and for a name that is no path below the tree.
+    """
+    members = [(name, info) for info in tar.getmembers() if (name := _name(info))]
+    for name, _ in members:
         directory, _, last = name.rpartition("/")
-        if not name or last.startswith(WHITEOUT):
+        if last == OPAQUE:
+            if (hidden := inside(tree, directory)).is_dir():  # else the directory is new in this layer
+                files.empty(hidden)
+        elif last.startswith(WHITEOUT):
+            files.remove(files.make_parents(tree, f"{directory}/{last.removeprefix(WHITEOUT)}".lstrip("/")))
+    parents: dict[str, Path] = {}
+    for name, info in members:
+        directory, _, last = name.rpartition("/")
+        if last.startswith(WHITEOUT):
             continue
-        if ".." in name.split("/"):
-            raise Failure(f"the layer has the name {info.name!r}", hint="the base is damaged")
         if directory not in parents:
             parents[directory] = files.make_parents(tree, name).parent
         _put(tar, info, parents[directory] / last, tree)
+
+
+def _name(info: tarfile.TarInfo) -> str:
+    """Relative, "" for the top. What a whiteout hides is a name too: `.wh...` would be the directory above."""
+    name = info.name.removeprefix("./").strip("/")
+    words = [] if name in ("", ".") else name.split("/")
+    hidden = words[-1].removeprefix(WHITEOUT) if words else "top"
+    if {"", ".", ".."} & {*words, hidden}:
+        raise Failure(f"the layer has the name {info.name!r}", hint="the base is damaged")
+    return "/".join(words)
 
 
 def _put(tar: tarfile.TarFile, info: tarfile.TarInfo, path: Path, tree: Path) -> None:
@@ -87,7 +100,8 @@ def _put(tar: tarfile.TarFile, info: tarfile.TarInfo, path: Path, tree: Path) ->
     if kind != b"5" or path.is_symlink() or not path.is_dir():
         files.remove(path)
     if kind == b"1":
-        path.hardlink_to(files.make_parents(tree, info.linkname.removeprefix("./").lstrip("/")))
+        target = files.make_parents(tree, info.linkname.removeprefix("./").lstrip("/"))
+        os.link(target, path, follow_symlinks=False)
         return
     if kind == b"2":
         path.symlink_to(info.linkname)
@@ -96,8 +110,8 @@ def _put(tar: tarfile.TarFile, info: tarfile.TarInfo, path: Path, tree: Path) ->
     else:
         content = tar.extractfile(info)
         assert content is not None  # a regular file has some
-        with path.open("wb") as target:
-            shutil.copyfileobj(content, target, 1 << 20)
+        with path.open("wb") as file:
+            shutil.copyfileobj(content, file, 1 << 20)
     os.chown(path, info.uid, info.gid, follow_symlinks=False)
     if kind != b"2":
         path.chmod(info.mode & 0o7777)

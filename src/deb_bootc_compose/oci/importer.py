@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import tarfile
 from pathlib import Path
@@ -21,6 +22,7 @@ from debcore.errors import CommandFailed, Failure
 
 KINDS = {tarfile.REGTYPE: b"0", tarfile.LNKTYPE: b"1", tarfile.SYMTYPE: b"2", tarfile.DIRTYPE: b"5"}
 XATTR = "SCHILY.xattr."
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 #: Lines of differences that are shown.
 SHOWN = 50
 
@@ -76,8 +78,15 @@ def load_manifest(layout: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return manifest, json.loads(read_blob(layout, manifest["config"]["digest"]))
 
 
+def check_digest(digest: str) -> None:
+    """Only sha256, whose blobs have names that are safe to join onto a path. Errors: Failure."""
+    if not DIGEST.fullmatch(digest):
+        raise Failure(f"{digest[:80]!r} is no sha256 digest", hint="the image is damaged")
+
+
 def read_blob(layout: Path, digest: str) -> bytes:
     """Content of a small blob, its hash checked. Errors: Failure if it is missing or damaged."""
+    check_digest(digest)
     path = layout / "blobs/sha256" / digest.removeprefix("sha256:")
     if not path.is_file():
         raise Failure(f"there is no blob {digest}", hint="give the layout as it was written")
