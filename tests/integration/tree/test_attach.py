@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 
 from deb_bootc_compose.oci.artifacts import Attachment, Signed, digest_of, referrers_tag, signature_tag
-from deb_bootc_compose.oci.image import ImageConfig, make_config
 from deb_bootc_compose.oci.index import Part, make_index
 from deb_bootc_compose.oci.sigstore import check_signature, make_payload, open_key, sign_digest
-from deb_bootc_compose.oci.writer import write
 from deb_bootc_compose.publish.attach import publish_image
 from deb_bootc_compose.publish.outputs import ImageOutput
 from deb_bootc_compose.publish.registry import Registry, call_skopeo, find_pusher, inspect
@@ -21,6 +19,7 @@ from debcore.errors import ConfigError, Failure
 from debroot.bootstrap import tools_root
 from debroot.sandbox import Bind, Sandbox, run_in
 from debroot.store import Layer, Store
+from tests.integration.tree.parts import make_parts
 from tests.integration.tree.registry import log_in, make_layout, registry
 
 pytestmark = pytest.mark.root
@@ -70,16 +69,7 @@ def pusher(store: Store) -> Layer:
 
 def make_many(tmp_path: Path) -> tuple[ImageOutput, list[Part]]:
     """An index of two architectures."""
-    parts = []
-    for arch in ("amd64", "arm64"):
-        (tmp_path / f"tree-{arch}/etc").mkdir(parents=True)
-        (tmp_path / f"tree-{arch}/etc/arch").write_text(arch)
-        (tmp_path / arch).mkdir()
-        made = write(
-            config=make_config(ImageConfig(version="1", timestamp=0), arch), annotations={}, tag="", compression="zstd",
-            max_layers=8, previous={}, tree=str(tmp_path / f"tree-{arch}"), out=str(tmp_path / arch),
-        )  # fmt: skip
-        parts.append(Part(arch, tmp_path / arch, f"sha256:{made['digest']}"))
+    parts = make_parts(tmp_path)
     index = make_index(parts, tmp_path / "oci", tags=["1"])
     return ImageOutput("server", index.digest, index.layout, ("1",), is_index=True), parts
 

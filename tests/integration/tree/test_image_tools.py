@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deb_bootc_compose.oci.image import ImageConfig, make_config
-from deb_bootc_compose.oci.index import Part, make_index
-from deb_bootc_compose.oci.writer import write
+from deb_bootc_compose.oci.index import make_index
 from debroot.bootstrap import tools_root
 from debroot.sandbox import Bind, Sandbox, run_in
 from debroot.store import Layer, Store
+from tests.integration.tree.parts import make_parts
 
 pytestmark = pytest.mark.root
 
@@ -36,16 +35,7 @@ def run_with(store: Store, tools: Layer, place: Path, script: str, *binds: Bind)
 def test_skopeo_and_podman_choose_from_an_index(
     store: Store, users_tools: Layer, tmp_path: Path, compression: str
 ) -> None:
-    parts = []
-    for arch in ("amd64", "arm64"):
-        (tmp_path / f"tree-{arch}/etc").mkdir(parents=True)
-        (tmp_path / f"tree-{arch}/etc/arch").write_text(arch)
-        (tmp_path / arch).mkdir()
-        made = write(
-            config=make_config(ImageConfig(version="1", timestamp=0), arch), annotations={}, tag="", max_layers=8,
-            compression=compression, previous={}, tree=str(tmp_path / f"tree-{arch}"), out=str(tmp_path / arch),
-        )  # fmt: skip
-        parts.append(Part(arch, tmp_path / arch, f"sha256:{made['digest']}"))
+    parts = make_parts(tmp_path, compression=compression)
     index = make_index(parts, tmp_path / "oci", tags=["1"])
     tmp_path.chmod(0o755)
     bind = Bind(source=index.layout, target="/oci")

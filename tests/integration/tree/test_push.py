@@ -10,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from deb_bootc_compose.derive.base import find_digest
-from deb_bootc_compose.oci.image import ImageConfig, make_config
-from deb_bootc_compose.oci.index import Part, make_index
-from deb_bootc_compose.oci.writer import write
+from deb_bootc_compose.oci.index import make_index
 from deb_bootc_compose.publish.outputs import ImageOutput
 from deb_bootc_compose.publish.registry import (
     Registry,
@@ -25,6 +23,7 @@ from deb_bootc_compose.publish.registry import (
 )
 from debcore.errors import ConfigError, HostFailed
 from debroot.store import Layer, Store
+from tests.integration.tree.parts import make_parts
 from tests.integration.tree.registry import log_in, make_layout, registry
 
 pytestmark = pytest.mark.root
@@ -74,16 +73,7 @@ def test_an_image_is_pushed_and_its_tags_move_whole(store: Store, pusher: Layer,
 def test_an_index_is_pushed_with_the_images_of_all_its_architectures(
     store: Store, pusher: Layer, authfile: Path, tmp_path: Path
 ) -> None:
-    parts = []
-    for arch in ("amd64", "arm64"):
-        (tmp_path / f"tree-{arch}/etc").mkdir(parents=True)
-        (tmp_path / f"tree-{arch}/etc/arch").write_text(arch)
-        (tmp_path / arch).mkdir()
-        made = write(
-            config=make_config(ImageConfig(version="1", timestamp=0), arch), annotations={}, tag="", compression="zstd",
-            max_layers=8, previous={}, tree=str(tmp_path / f"tree-{arch}"), out=str(tmp_path / arch),
-        )  # fmt: skip
-        parts.append(Part(arch, tmp_path / arch, f"sha256:{made['digest']}"))
+    parts = make_parts(tmp_path)
     with store.workplace("data", "index") as place, registry(store, place / "data") as host:
         index = make_index(parts, tmp_path / "oci", tags=["1"])
         where = Registry(f"{host}/tests/many", authfile, insecure=True)
