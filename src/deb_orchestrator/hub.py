@@ -213,7 +213,7 @@ def _bind(listen: Listen) -> socket.socket:
         except (OSError, ssl.SSLError) as error:
             raise Failure(f"the TLS certificate or key cannot be used: {error}", hint="both are PEM files") from error
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # if 0, asyncio leaves Nagle on
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((listen.host, listen.port))

@@ -30,6 +30,7 @@ def relaying(http: Http) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else the last chunk of each file waits 40 ms for apt's acknowledgement
 
         def do_GET(self) -> None:
             path = find_path(secret, self.path)

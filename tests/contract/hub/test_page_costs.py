@@ -5,12 +5,23 @@ benchmarks/scale_pages.py measures.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import combinations
 
 import pytest
 import sqlalchemy as sa
 
-from deb_orchestrator.services import agents, lists, matrix, queries, suite_history, suite_packages, suites
+from deb_orchestrator.services import (
+    agents,
+    lists,
+    matrix,
+    progress,
+    queries,
+    states,
+    suite_history,
+    suite_packages,
+    suites,
+)
 from deb_orchestrator.services.hub import Hub
 from deb_orchestrator.store.tables import agent, job
 from debcore.hub.model import BuildState
@@ -145,3 +156,27 @@ def test_what_is_bad_is_what_a_look_at_all_finds(farm: Farm) -> None:
     with count_statements(farm.hub.db) as statements:
         matrix.make_matrix(farm.hub, ADMIN, SUITE, bad=True, limit=len(bad))
     assert sum("max(build.id)" in one for one in statements) == 1, "what is well is not read to be left out"
+
+
+def test_a_request_that_is_under_way_is_left_without_reading_all_of_its_builds(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = farm.ask(*(farm.add_source(f"source-{n}") for n in range(40)))
+    farm.settle()
+    read: list[int] = []
+
+    def load(db: sa.Connection, ids: Iterable[int]) -> dict[int, states.BuildFacts]:
+        read.extend(ids := list(ids))
+        return states.load_builds(db, ids)
+
+    monkeypatch.setattr(progress, "load_builds", load)
+    with farm.hub.db.write() as db:
+        assert progress.settle_requests(db, [request.id]) == []
+    assert 0 < len(read) <= progress.SAMPLE
+    for _ in range(40):  # the last of them decides as before
+        claimed = farm.claim()
+        assert claimed is not None
+        farm.finish(claimed, "failed")
+        farm.settle()
+    assert farm.request(request.id).state == "failed"
+    assert len(farm.request(request.id).failures) == 40
