@@ -20,6 +20,9 @@ from debcore.errors import ConfigError
 MAX_SIZE = 1024 * 1024
 MAX_DEPTH = 40
 
+#: What nobody writes by hand is refused before it is computed with.
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+
 TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("map", "seq", "str", "int", "float", "bool", "null"))
 
 Scalar = str | int | float | bool | None
@@ -104,21 +107,24 @@ for _rules in _Loader.yaml_implicit_resolvers.values():
 
 def parse_document(text: str, file: str) -> Node:
     """The one mapping in *text*. Errors: ConfigError with file:line."""
-    loader = _Loader(text)
     try:
-        _refuse_aliases(text, file)
-        root = loader.get_single_node()
+        loader = _Loader(text)
+        try:
+            _refuse_aliases(text, file)
+            root = loader.get_single_node()
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"{file}:{mark.line + 1}" if mark else file
+        where = f"{file}:{mark.line + 1 if mark else 1}"
         raise ConfigError(where, f"no valid YAML: {error.problem or error}", hint=_yaml_hint(text, mark)) from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise ConfigError(file, f"no valid YAML: {error}") from error
-    finally:
-        loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        character = f"U+{ord(error.character):04X}" if isinstance(error.character, str) else repr(error.character)
+        raise ConfigError(f"{file}:{line}", f"no valid YAML: the character {character} is not allowed") from error
     if root is None:
-        raise ConfigError(file, "the file is empty", hint="deb-bootc-compose init DIR writes one to start from")
-    node = _convert(root, file, 0)
+        raise ConfigError(f"{file}:1", "the file is empty", hint="deb-bootc-compose init DIR writes one to start from")
+    node = _convert(root, file)
     if not isinstance(node.value, dict):
         raise ConfigError(str(node.mark), "a manifest is a mapping of keys to values")
     return node
@@ -144,31 +150,34 @@ def load_document(path: Path, *, name: str | None = None) -> Node:
 
 
 def _refuse_aliases(text: str, file: str) -> None:
+    """And what is nested too deep for the calls that follow."""
+    depth = 0
     for event in yaml.parse(text, Loader=_Loader):
+        where = f"{file}:{event.start_mark.line + 1 if event.start_mark else 1}"
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            mark = event.start_mark
             raise ConfigError(
-                f"{file}:{mark.line + 1 if mark else 0}", "YAML anchors and aliases are not used here",
+                where, "YAML anchors and aliases are not used here",
                 hint="put what is shared into an included *.tree.yaml",
             )  # fmt: skip
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ConfigError(where, f"nested deeper than {MAX_DEPTH} levels")
 
 
-def _convert(node: yaml.Node, file: str, depth: int) -> Node:
-    mark = Mark(file, node.start_mark.line + 1 if node.start_mark else 0)
-    if depth > MAX_DEPTH:
-        raise ConfigError(str(mark), f"nested deeper than {MAX_DEPTH} levels")
+def _convert(node: yaml.Node, file: str) -> Node:
+    mark = Mark(file, node.start_mark.line + 1 if node.start_mark else 1)
     reset = node.tag == "!reset"
     if not reset and node.tag not in TAGS:
         raise ConfigError(str(mark), f"unknown tag {node.tag}", hint="the only tag is !reset")
     if isinstance(node, yaml.MappingNode):
-        return _convert_mapping(node, mark, depth, reset=reset)
+        return _convert_mapping(node, mark, reset=reset)
     if isinstance(node, yaml.SequenceNode):
-        items = tuple(_convert(item, file, depth + 1) for item in node.value)
+        items = tuple(_convert(item, file) for item in node.value)
         return Node(items, mark, reset)
-    return Node(_scalar(node, reset=reset), mark, reset)
+    return Node(_scalar(node, mark, reset=reset), mark, reset)
 
 
-def _convert_mapping(node: yaml.MappingNode, mark: Mark, depth: int, *, reset: bool) -> Node:
+def _convert_mapping(node: yaml.MappingNode, mark: Mark, *, reset: bool) -> Node:
     values: dict[str, Node] = {}
     keys: dict[str, Mark] = {}
     for key_node, value_node in node.value:
@@ -176,32 +185,44 @@ def _convert_mapping(node: yaml.MappingNode, mark: Mark, depth: int, *, reset: b
         key = key_node.value
         if not isinstance(key_node, yaml.ScalarNode) or not isinstance(key, str) or not key:
             raise ConfigError(str(where), "a key must be plain text")
+        _check_text(key, where)
         if key in values:
             raise ConfigError(
                 str(where), f"the key {key!r} stands here twice", hint=f"it was first given in line {keys[key].line}"
             )
-        values[key] = _convert(value_node, mark.file, depth + 1)
+        values[key] = _convert(value_node, mark.file)
         keys[key] = where
     return Node(values, mark, reset, keys)
 
 
-def _scalar(node: yaml.Node, *, reset: bool) -> Scalar:
+def _scalar(node: yaml.Node, mark: Mark, *, reset: bool) -> Scalar:
     text = str(node.value)
-    tag = node.tag
+    kind = node.tag.rpartition(":")[2]
     if reset and isinstance(node, yaml.ScalarNode):
         if node.style is None and text in ("", "~", "null"):
             return None
         return text
-    match tag.rpartition(":")[2]:
+    _check_text(text, mark)
+    match kind:
         case "bool":
             return text == "true"
         case "null":
             return None
-        case "int":
-            return int(text)
-        case "float":
-            return float(text)
+        case "int" | "float":
+            if not _NUMBER.fullmatch(text) or (kind == "int" and "." in text):
+                raise ConfigError(str(mark), f"{text[:40]!r} is no number", hint="at most 18 digits, without exponent")
+            return int(text) if kind == "int" else float(text)
     return text
+
+
+def _check_text(text: str, mark: Mark) -> None:
+    """Errors: ConfigError for what no file name and no file in UTF-8 can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(str(mark), "half of a surrogate pair is no text") from error
+    if "\0" in text:
+        raise ConfigError(str(mark), "a NUL is no text")
 
 
 def _yaml_hint(text: str, mark: yaml.Mark | None) -> str:

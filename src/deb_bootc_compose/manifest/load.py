@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ def load_manifest(path: Path, *, variables: Mapping[str, str] | None = None) -> 
     path = find_manifest(path)
     top = load_document(path)
     scope = _variables(top, variables or {})
-    whole = _with_includes(top, path, scope, seen={path.resolve(): top.mark}, is_tree=False)
+    whole = _with_includes(top, path, scope, seen={_real_path(path): top.mark}, is_tree=False)
     assert isinstance(whole.value, dict)
     shared = {key: node for key, node in whole.value.items() if _is_tree_key(key)}
     variants = whole.value.get("variants")
@@ -99,7 +100,7 @@ def merged_document(path: Path, *, variables: Mapping[str, str] | None = None) -
     path = find_manifest(path)
     top = load_document(path)
     scope = {**_variables(top, variables or {}), **_LATER}
-    whole = _with_includes(top, path, scope, seen={path.resolve(): top.mark}, is_tree=False)
+    whole = _with_includes(top, path, scope, seen={_real_path(path): top.mark}, is_tree=False)
     assert isinstance(whole.value, dict)
     shared = Node({key: node for key, node in whole.value.items() if _is_tree_key(key)}, whole.mark)
     rest = {key: node for key, node in whole.value.items() if not _is_tree_key(key) and key != "variables"}
@@ -164,12 +165,12 @@ def _with_includes(node: Node, path: Path, scope: Mapping[str, str], *, seen: di
     merged: Node | None = None
     for name, mark in _find_includes(node, scope):
         target = path.parent / name
-        if target.resolve() in seen:
-            first = seen[target.resolve()]
-            raise ConfigError(str(mark), f"{name} is included twice", hint=f"first from {first}")
-        if not target.is_file():
+        real = _real_path(target)
+        if real in seen:
+            raise ConfigError(str(mark), f"{name} is included twice", hint=f"first from {seen[real]}")
+        if not os.path.isfile(target):  # noqa: PTH113 -- whose name may be longer than a file system allows
             raise ConfigError(str(mark), f"the included file {name} does not exist", hint=f"looked for {target}")
-        seen[target.resolve()] = mark
+        seen[real] = mark
         part = _with_includes(load_document(target), target, scope, seen=seen, is_tree=True)
         merged = part if merged is None else merge(merged, part)
     return own if merged is None else merge(merged, own)
@@ -233,4 +234,9 @@ def _absolute(node: Node, key: str, base: Path) -> Node:
     item = node.value.get(key)
     if item is None or not isinstance(item.value, str) or not item.value:
         return node
-    return node.with_value({**node.value, key: item.with_value(str((base / item.value).resolve()))})
+    return node.with_value({**node.value, key: item.with_value(str(_real_path(base / item.value)))})
+
+
+def _real_path(path: Path) -> Path:
+    """As Path.resolve, but links that lead in a circle are left for whoever opens the file."""
+    return Path(os.path.realpath(path))
