@@ -10,7 +10,7 @@ from deb_bootc_compose.lints.model import Lint, Root
 def check(root: Root) -> Iterator[str]:
     for entry in root.entries:
         if not entry.name.isascii():
-            yield f"/{entry.name.encode('utf-8', 'backslashreplace').decode()}"
+            yield f"/{entry.name}"
 
 
 LINT = Lint("file-names-ascii", "fatal", "debian", "all file names are ASCII", check)

@@ -51,6 +51,7 @@ from deb_bootc_compose.lints import (
     var_tmpfiles,
 )
 from deb_bootc_compose.lints.model import Finding, Lint, Root
+from deb_bootc_compose.tree.files import shown
 
 LINTS: tuple[Lint, ...] = (
     # bootc container lint, fatal
@@ -101,8 +102,8 @@ LINTS: tuple[Lint, ...] = (
 
 
 def run_lints(root: Root, *, lints: Sequence[Lint] = LINTS) -> list[Finding]:
-    """Run *lints* over the tree; findings in the order of the lints."""
-    return [Finding(lint.name, lint.level, message) for lint in lints for message in lint.check(root)]
+    """Run *lints* over the tree; findings in the order of the lints. What a file is called steers no terminal."""
+    return [Finding(lint.name, lint.level, shown(message)) for lint in lints for message in lint.check(root)]
 
 
 def lint(*, tree: str = "/tree", ostree_features: list[str] | None = None) -> dict[str, Any]:

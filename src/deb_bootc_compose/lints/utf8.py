@@ -19,11 +19,10 @@ def is_utf8(name: str) -> bool:
 
 def check(root: Root) -> Iterator[str]:
     for entry in root.entries:
-        shown = entry.name.encode("utf-8", "backslashreplace").decode()
         if not is_utf8(entry.name):
-            yield f"/{shown}: the name is not UTF-8"
+            yield f"/{entry.name}: the name is not UTF-8"
         elif entry.is_link and not is_utf8(files.read_link(entry.path)):
-            yield f"/{shown}: the link's target is not UTF-8"
+            yield f"/{entry.name}: the link's target is not UTF-8"
 
 
 LINT = Lint("utf8", "fatal", "bootc", "all file names and link targets are UTF-8", check)

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
+from deb_bootc_compose.lints.utf8 import is_utf8
 from deb_bootc_compose.oci import derived
 from deb_bootc_compose.oci import plan as planning
 from deb_bootc_compose.oci.content import MOUNT_POINTS, hash_file, read_xattrs
@@ -28,6 +29,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+WHITEOUT = ".wh."  #: how names begin that remove others
 
 
 class HashingFile:
@@ -63,6 +65,19 @@ def make_member(entry: files.Entry, link_to: str | None) -> Member:
     )
 
 
+def check_entry(entry: files.Entry) -> None:
+    """Errors: Failure for what no layer can hold, or what is read from one as something else."""
+    if not (entry.is_dir or entry.is_file or entry.is_link):
+        why = "is a device node, fifo or socket"
+    elif entry.name.rpartition("/")[2].startswith(WHITEOUT):
+        why = "would be read as the removal of another file"
+    elif not is_utf8(entry.name) or (entry.is_link and not is_utf8(files.read_link(entry.path))):
+        why = "has a name or target that is not UTF-8"
+    else:
+        return
+    raise Failure(f"an image cannot hold /{files.shown(entry.name)}: it {why}", hint="rename it, or leave it out")
+
+
 def load_packages(tree: Path) -> planning.Packages:
     """What the dpkg database and the changelogs of *tree* say."""
     installed = dpkg.load_installed(tree)
@@ -87,6 +102,8 @@ def make_layers(
     need be in a layer (None: all).
     """
     entries = {e.name: e for e in files.walk(tree) if e.name.split("/")[0] not in MOUNT_POINTS or "/" not in e.name}
+    for entry in entries.values():
+        check_entry(entry)
     packages = load_packages(tree)
     grouping = planning.Grouping(packages, rules)
     paths = [
@@ -123,7 +140,7 @@ def write_tar(sink: HashingFile, entries: list[files.Entry], hidden: frozenset[s
     """All *entries* of one layer, after whiteouts of the *hidden* names: layer.md, Whiteouts."""
     for name in sorted(hidden, key=os.fsencode):
         directory, slash, last = name.rpartition("/")
-        write_member(sink, Member(name=os.fsencode(f"{directory}{slash}.wh.{last}"), kind=b"0", mode=0o644))
+        write_member(sink, Member(name=os.fsencode(f"{directory}{slash}{WHITEOUT}{last}"), kind=b"0", mode=0o644))
     first: dict[tuple[int, int], str] = {}
     for entry in entries:
         key = (entry.stat.st_dev, entry.stat.st_ino)

@@ -5,13 +5,16 @@ Standard library only. All paths are relative to the tree, without a leading sla
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from debcore.errors import Failure
 from debcore.path import inside
 
 
@@ -37,16 +40,40 @@ class Entry:
 
 
 def walk(tree: Path, below: str = "") -> Iterator[Entry]:
-    """Every path below *below*, parents before children, names in byte order. *below* itself is not in it."""
+    """Every path below *below*, parents before children, names in byte order. *below* itself is not in it.
+
+    Errors: Failure for a path that is longer than a program can name.
+    """
     top = tree / below
     if top.is_symlink() or not top.is_dir():
         return
-    for name in names(top):
-        path = top / name
-        entry = Entry(f"{below}/{name}" if below else name, path, path.lstat())
+    waiting = [f"{below}/{name}" if below else name for name in reversed(names(top))]
+    while waiting:
+        name = waiting.pop()
+        path = tree / name
+        with _named(name):
+            entry = Entry(name, path, path.lstat())
         yield entry
-        if entry.is_dir:
-            yield from walk(tree, entry.name)
+        if entry.is_dir and path.is_dir() and not path.is_symlink():  # whoever was told may have removed it
+            with _named(name):
+                waiting += (f"{name}/{one}" for one in reversed(names(path)))
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise Failure(f"/{shown(name[:60])}…: the path is too long", hint="leave out what lies so deep") from error
+
+
+def shown(name: str) -> str:
+    """*name* for a person: on one line, in UTF-8, and nothing in it steers a terminal."""
+    return "".join(
+        c if c.isprintable() else os.fsencode(c).decode("latin-1").encode("unicode_escape").decode() for c in name
+    )
 
 
 def names(directory: Path) -> list[str]:

@@ -69,7 +69,7 @@ def split_words(line: str) -> list[str]:
                 word += char
         elif char in "'\"":
             quote, started = char, True
-        elif char.isspace():
+        elif char in " \t\r\n":
             if started:
                 words.append(word)
             word, started = "", False
@@ -81,7 +81,7 @@ def split_words(line: str) -> list[str]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    for line in text.splitlines():
+    for line in text.split("\n"):  # systemd knows no other end of a line
         if line.strip() and not line.lstrip().startswith("#"):
             yield line.strip()
 

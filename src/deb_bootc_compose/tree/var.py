@@ -133,7 +133,7 @@ def check_stale(rules: Sequence[VarRule], verdicts: Sequence[Verdict]) -> None:
 
 def check_known(verdicts: Sequence[Verdict]) -> None:
     """Errors: Failure naming the paths that nothing classifies."""
-    unknown = [v.path for v in verdicts if v.action == "unknown"]
+    unknown = [files.shown(v.path) for v in verdicts if v.action == "unknown"]
     if unknown:
         shown = "\n  ".join(unknown[:20]) + (f"\n  … and {len(unknown) - 20} more" if len(unknown) > 20 else "")
         raise Failure(
@@ -161,6 +161,9 @@ class Names:
 def tmpfiles_line(tree: Path, path: str, names: Names) -> str:
     """The line that makes *path* at boot as it is in the tree; content of files goes to /usr/share/factory."""
     at = tree / path.lstrip("/")
+    text = f"{path}{files.read_link(at)}" if at.is_symlink() else path
+    if any("\udc80" <= c <= "\udcff" for c in text):
+        raise Failure(f"{files.shown(path)}: not UTF-8, so that no tmpfiles.d line can name it", hint="discard it")
     if at.is_symlink():
         return f"L {quote(path)} - - - - {quote(files.read_link(at))}"
     user, group = names.owner(at)
@@ -175,4 +178,4 @@ def tmpfiles_line(tree: Path, path: str, names: Names) -> str:
 def quote(path: str) -> str:
     """*path* as one word of tmpfiles.d: specifiers doubled, blanks and backslashes as C escapes."""
     escaped = path.replace("%", "%%").replace("\\", "\\x5c")
-    return re.sub(r"[\s\"']", lambda m: f"\\x{ord(m[0]):02x}", escaped)
+    return re.sub(r"[\x00-\x20\x7f\"']", lambda m: f"\\x{ord(m[0]):02x}", escaped)

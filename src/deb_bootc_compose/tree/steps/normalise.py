@@ -31,8 +31,16 @@ def run(tree: Path, options: FinishOptions, state: State) -> None:
     _sort_status(tree)
     _refuse_special_files(tree)
     for entry in reversed([*files.walk(tree)]):
+        _drop_attributes(entry.path)
         os.utime(entry.path, (0, 0), follow_symlinks=False)
     os.utime(tree, (0, 0))
+
+
+def _drop_attributes(path: Path) -> None:
+    """Attributes of users and access lists: no image carries them, so that a commit with them would differ from it."""
+    for name in os.listxattr(path, follow_symlinks=False):
+        if name.startswith(("user.", "system.")):
+            os.removexattr(path, name, follow_symlinks=False)
 
 
 def _sort_status(tree: Path) -> None:
@@ -55,6 +63,6 @@ def _refuse_special_files(tree: Path) -> None:
         mode = entry.stat.st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
             raise Failure(
-                f"the tree has a device node, fifo or socket: /{entry.name}",
+                f"the tree has a device node, fifo or socket: /{files.shown(entry.name)}",
                 hint="make it at boot by tmpfiles.d instead",
             )

@@ -44,9 +44,9 @@ def run(tree: Path, options: FinishOptions, state: State) -> None:
     _clean_databases(tree)
     declared = var.declared_paths(tree)
     parents = sorted({str(p) for x in moved for p in Path(x).parents if str(p).startswith("/var/")} - declared)
-    earlier = [line for line in (files.read_text(tree, OURS) or "").splitlines() if not line.startswith("#")]
+    earlier = [line for line in (files.read_text(tree, OURS) or "").split("\n") if line and not line.startswith("#")]
     lines = [*earlier, *state.tmpfiles, *(f"d {p} 0755 root root -" for p in parents), *kept, *links]
-    unique = sorted(dict.fromkeys(lines), key=lambda line: line.split()[1])
+    unique = sorted(dict.fromkeys(lines), key=lambda line: line.split(" ")[1])
     text = "# What machines need below /var, and where the image keeps state that belongs to it.\n"
     files.write(tree, OURS, text + "".join(f"{line}\n" for line in _first_of_each(unique)))
 
@@ -123,5 +123,5 @@ def _first_of_each(lines: list[str]) -> list[str]:
     """One line for each path: the first, as systemd would take it."""
     seen: dict[str, str] = {}
     for line in lines:
-        seen.setdefault(line.split()[1], line)
+        seen.setdefault(line.split(" ")[1], line)
     return list(seen.values())

@@ -308,6 +308,19 @@ def test_a_fifo_in_the_tree_is_an_error(tmp_path: Path) -> None:
         normalise.run(tmp_path, NOTHING, State())
 
 
+def test_attributes_that_no_image_carries_go(tmp_path: Path) -> None:
+    file = put(tmp_path, "usr/share/a")
+    os.setxattr(file, "user.origin", b"somewhere")
+    normalise.run(tmp_path, NOTHING, State())
+    assert not os.listxattr(file)
+
+
+def test_a_name_that_is_no_text_gets_no_line_of_tmpfiles(tmp_path: Path) -> None:
+    name = os.fsdecode(b"/var/lib/\xff")
+    with pytest.raises(Failure, match=r"/var/lib/\\xff: not UTF-8"):
+        var.tmpfiles_line(put(tmp_path, name.lstrip("/")).parents[2], name, var.Names(tmp_path))
+
+
 def test_byte_code_is_listed_by_source_and_dropped(tmp_path: Path) -> None:
     source = put(tmp_path, "usr/lib/python3/a.py")
     put(tmp_path, "usr/lib/python3/__pycache__/a.cpython-313.pyc")
