@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from deb_orchestrator.agent.masking import Mask
 from deb_orchestrator.agent.pulse import Order, Pulse
 from deb_orchestrator.agent.spool import Place
-from debcore.command import Process, run, spawn
+from debcore.command import Process, find_program, run, spawn
 from debcore.errors import Failure, HostFailed
 from debcore.http import HttpFailure, Unreachable
 from debcore.hub.client import JobClient
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 #: What a hub's job may ask of the tool.
 KINDS = ("build", "check")
+#: What deb-bootc-compose does of a hub's jobs.
+TASK = "task"
 #: Seconds between looks at the child, its log and its events.
 LOOK_S = 0.25
 #: Seconds from SIGTERM to SIGKILL.
@@ -49,8 +51,9 @@ AGAIN_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """How to run deb-mock, and what it speaks. *apt_base*, a loopback relay, replaces the hub's URL in apt sources.
+    """How to run deb-mock and deb-bootc-compose, and what they speak.
 
+    *apt_base*, a loopback relay, replaces the hub's URL in apt sources.
     *hidden*: what of the agent's nobody may read in logs and results.
     """
 
@@ -60,6 +63,16 @@ class Tool:
     apt_base: str | None = None
     private_base: str | None = None  #: the same, of suites that want to know who reads them
     hidden: tuple[str, ...] = field(default=(), repr=False)
+    compose: tuple[str, ...] = ()  #: how to run deb-bootc-compose, for jobs of kind task; (): they are not offered
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Kinds of jobs that can be done here."""
+        return (*self.kinds, TASK) if self.compose else self.kinds
+
+    def find_argv(self, kind: str) -> tuple[str, ...]:
+        """What runs a job directory of this kind, less the directory."""
+        return (*(self.compose if kind == TASK else self.argv), kind, "--job")
 
 
 class Attempt:
@@ -85,7 +98,8 @@ class Attempt:
             try:
                 child = self._start()
             except OSError as error:
-                self._report(self._host_result(f"deb-mock could not be started: {error}"))
+                name = self._tool.find_argv(self._claimed.kind)[0]
+                self._report(self._host_result(f"{name} could not be started: {error}"))
                 return
             self._build(child)
         finally:
@@ -127,6 +141,8 @@ class Attempt:
 
     def _sources(self, spec: BuildSpec) -> tuple[AptSource, ...]:
         """The target's own suite, once it is published: later builds see what earlier ones made."""
+        if self._claimed.kind == TASK:
+            return spec.job.target.sources  # it names its packages by hash
         suite = self._client.suite(spec.suite)
         if not suite.generation:
             return spec.job.target.sources
@@ -156,11 +172,11 @@ class Attempt:
             self._report(self._place.job.find_result() or self._no_result(child))
 
     def _start(self) -> Process:
-        argv = [sys.executable, "-m", "deb_orchestrator.agent.tether", str(os.getpid()), *self._tool.argv]
+        argv = [sys.executable, "-m", "deb_orchestrator.agent.tether", str(os.getpid())]
         with (self._place.path / "tool.log").open("ab") as output:
             return spawn(
-                [*argv, self._claimed.kind, "--job", self._place.job.path], stdout=output, stderr=output,
-                new_session=True,
+                [*argv, *self._tool.find_argv(self._claimed.kind), self._place.job.path], stdout=output,
+                stderr=output, new_session=True,
             )  # fmt: skip
 
     def _say_started(self) -> None:
@@ -286,7 +302,8 @@ class Attempt:
         if self._pulse.order == Order.CANCEL:
             return self._host_result("cancelled", status=Status.CANCELLED)
         words = _last_line(self._place.path / "tool.log")
-        return self._host_result(f"deb-mock left no result (status {child.poll()}){': ' + words if words else ''}")
+        tool = "deb-bootc-compose" if self._claimed.kind == TASK else "deb-mock"
+        return self._host_result(f"{tool} left no result (status {child.poll()}){': ' + words if words else ''}")
 
     def _host_result(self, message: str, *, status: Status = Status.HOST) -> Result:
         failure = FailureReport(stage="agent", kind="host", message=message)
@@ -353,3 +370,10 @@ def find_deb_mock(given: Sequence[str] = ()) -> tuple[str, ...]:
         return tuple(given)
     beside = Path(sys.executable).parent / "deb-mock"
     return (str(beside),) if beside.is_file() else ("deb-mock",)
+
+
+def find_compose() -> tuple[str, ...]:
+    """The deb-bootc-compose beside this Python, or on PATH; () if this host has none: it is a package of its own."""
+    beside = Path(sys.executable).parent / "deb-bootc-compose"
+    found = beside if beside.is_file() else find_program("deb-bootc-compose")
+    return (str(found),) if found else ()

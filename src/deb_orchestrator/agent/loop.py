@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from deb_orchestrator.agent.attempt import Attempt, Tool, ask_tool, find_deb_mock
+from deb_orchestrator.agent.attempt import TASK, Attempt, Tool, ask_tool, find_compose, find_deb_mock
 from deb_orchestrator.agent.capacity import find_free_mb, find_memory_mb
 from deb_orchestrator.agent.enrolment import enrol, find_token
 from deb_orchestrator.agent.idle import IdleUpdates
@@ -65,10 +65,10 @@ def run_agent(settings: Settings) -> None:
         JobClient(settings.url, token, ca=settings.ca, tries=3) as client,
         ExitStack() as stack,
     ):
-        tool = ask_tool(argv)
+        tool = replace(ask_tool(argv), compose=find_compose())
         ask = Enrol(
             name=settings.name, token=token, arches=settings.arches, version=version("deb-bootc-ecosystem"),
-            capabilities=tuple(kind for kind in tool.kinds if kind != "build"), emulates=settings.emulates,
+            capabilities=tuple(kind for kind in tool.offers if kind != "build"), emulates=settings.emulates,
             memory_mb=find_memory_mb(), disk_mb=find_free_mb(settings.state), slots=settings.slots,
         )  # fmt: skip
         enrol(client, ask, stop)
@@ -178,7 +178,7 @@ class Agent:
         return self._client.claim(ask)
 
     def _do(self, claimed: Claimed) -> None:
-        if claimed.kind not in self._tool.kinds:
+        if claimed.kind not in self._tool.offers:
             log.error("job %d is of kind %s, which this agent does not know", claimed.job, claimed.kind)
             self._client.release(claimed, f"unknown kind {claimed.kind}")
             self._stop.wait(PAUSES[-1])
@@ -193,7 +193,8 @@ class Agent:
             return
         with self._holding(place):
             with suppress(ValidationError):  # the attempt says what is wrong with it
-                self._idle.note(BuildSpec.model_validate(claimed.spec))
+                if claimed.kind != TASK:  # that has no root of a preset
+                    self._idle.note(BuildSpec.model_validate(claimed.spec))
             Attempt(self._client, place, self._tool, self._stop).run()
 
     def _pause(self, failure: Failure, faults: int) -> int:

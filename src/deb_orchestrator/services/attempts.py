@@ -131,6 +131,8 @@ def finish(hub: Hub, agent: int, held: tuple[int, int, str], ask: model.FinishAs
         return _finish_build(hub, agent, held, ask)
     if kind == "check":
         return _finish_check(hub, agent, held, ask)
+    if kind == "task":
+        return _finish_task(hub, agent, held, ask)
     if kind == "sign":
         return _finish_sign(hub, agent, held, ask)
     raise Denied(f"jobs of kind {kind} are not for agents")
@@ -162,6 +164,21 @@ def _finish_check(hub: Hub, agent: int, held: tuple[int, int, str], ask: model.F
     with hub.db.write() as db:
         check_blobs(db, hub.blobs, [(output.path, output.sha256, output.size) for output in result.outputs])
     done = checks.finish_check(hub, agent, held, result, _OUTCOMES[result.status], ask.hash)
+    return model.Finished(accepted=True, state=done.state.value)
+
+
+def _finish_task(hub: Hub, agent: int, held: tuple[int, int, str], ask: model.FinishAsk) -> model.Finished:
+    """Dependencies that cannot be met fail it: no build of ours would bring them."""
+    result = _read_result(ask.result, held)
+    reason = result.failure.message if result.failure else ""
+    with hub.db.write() as db:
+        check_blobs(db, hub.blobs, [(output.path, output.sha256, output.size) for output in result.outputs])
+        done = statements.finish(
+            db, *held, _OUTCOMES[result.status], ask.result, ask.hash,
+            reason=reason, waits_for=None, agent=agent, policy=hub.policy,
+        )  # fmt: skip
+        if not done.replayed:
+            tell(db, judged(db, agent, done, reason))
     return model.Finished(accepted=True, state=done.state.value)
 
 

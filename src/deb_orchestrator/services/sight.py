@@ -154,10 +154,11 @@ def hide_faults(sight: Sight, found: Iterable[Agent]) -> list[Agent]:
 
 
 def sees_blob(hub: Hub, who: Principal, sha256: str) -> bool:
-    """True if *who* has sent that blob, or something that *who* sees names it."""
+    """True if *who* has sent that blob or ordered what it came of, or something that *who* sees names it."""
     with hub.db.read() as db:
         sight = load_sight(db, who)
-        return sight.whole or _has_sent(db, who, sha256) or _is_named(db, sight, sha256)
+        named = sight.whole or _has_sent(db, who, sha256) or _is_named(db, sight, sha256)
+        return named or _has_ordered(db, who, sha256)
 
 
 def check_sources(hub: Hub, who: Principal, files: Iterable[tuple[str, str]]) -> None:
@@ -182,6 +183,12 @@ def _hides(column: ColumnElement[str], hidden: Iterable[str]) -> ColumnElement[b
 def _has_sent(db: Connection, who: Principal, sha256: str) -> bool:
     mine = (hold.c.sha256 == sha256) & (hold.c.holder == holder_of(who)) & hold.c.sent
     return db.execute(sa.select(hold.c.sha256).where(mine)).first() is not None
+
+
+def _has_ordered(db: Connection, who: Principal, sha256: str) -> bool:
+    """It came of a task that *who* has ordered."""
+    mine = (job.c.kind == "task") & (job.c.owner == who.name) & sa.cast(job.c.result, sa.Text).contains(sha256)
+    return db.execute(sa.select(job.c.id).where(mine).limit(1)).first() is not None
 
 
 def _is_named(db: Connection, sight: Sight, sha256: str) -> bool:

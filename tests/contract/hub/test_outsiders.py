@@ -17,6 +17,7 @@ from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from deb_orchestrator.services import (
+    compose_tasks,
     composes,
     people,
     pins,
@@ -42,7 +43,10 @@ from debcore.hub.doors import TriggerAsk
 from debcore.hub.model import PREFIX, PackagesNeeded, Target, TokenAsk
 from debcore.hub.repos import SnapshotAsk, SuiteSettings
 from debcore.hub.suites import SuiteAsk
+from debcore.hub.tasks import TaskAsk
 from debcore.hub.upkeep import PinAsk
+from debcore.job import Job
+from debcore.job import Target as JobTarget
 from tests.unit.orchestrator.services.farm import ADMIN, SUITE, Farm, make_changes, make_deb, only
 
 OPEN = "open-suite"
@@ -97,6 +101,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "/suites/{name}/rules": ("name={suite}", THING),
     "/suites/{name}/settings": ("name={suite}", THING),
     "/suites/{name}/snapshots": ("name={suite}", THING),
+    "/tasks/{number}": ("number={task}", THING),
     "/targets": ("", LIST),
     "/targets/{name}": ("name={target}", THING),
     "/targets/{name}/distributions": ("name={target}", THING),
@@ -148,6 +153,7 @@ WRITES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/requests/{request}/cancel", None),
     ("POST", "/targets/{target}/binnmus", {"sources": ["sesame"], "reason": "x"}),
     ("DELETE", "/composes/{compose}", None),
+    ("POST", "/tasks/{task}/cancel", None),
     ("POST", "/triggers/sly-trigger/look", None),
     ("PUT", "/triggers/sly-trigger/look", {"head": ""}),
     ("POST", "/suites/{suite}/snapshots", {}),
@@ -219,6 +225,9 @@ def fill(farm: Farm) -> dict[str, str]:
     image = {"name": "server", "arch": "amd64", "packages": [with_deb]}
     told = ComposeAsk.model_validate({"type": "test", "status": "FINISHED", "variants": [image]})
     composes.put_compose(hub, ADMIN, "sly-compose", told)
+    spec = Job(kind="task", job="0", target=JobTarget(preset="debian-trixie-amd64", arch="amd64"))
+    order = TaskAsk(arch="amd64", job=spec, suite=SUITE)
+    task = compose_tasks.order_task(hub, Principal(name="insider", scope="client"), order)
     report = {"name": "lintian", "outcome": "passed", "log": "checks/lintian.log"}
     log = {"path": "checks/lintian.log", "sha256": farm.put(b"lintian of sesame"), "size": 17, "kind": "log"}
     result = {"job": "1", "attempt": 1, "status": "built", "outputs": [log], "checks": [report]}
@@ -238,7 +247,7 @@ def fill(farm: Farm) -> dict[str, str]:
     return {
         "suite": SUITE, "target": SUITE, "other": made.name, "build": str(asked.builds[0]), "request": asked.id,
         "deb": deb_sha256, "check": str(check), "upload": str(number), "again": str(again.builds[0]),
-        "job": str(mine.job_id), "compose": "sly-compose",
+        "job": str(mine.job_id), "compose": "sly-compose", "task": str(task),
     }  # fmt: skip
 
 
@@ -365,5 +374,5 @@ def test_what_was_private_is_there_again_when_it_is_public(world: World) -> None
     outsider = world.client("outsider")
     repos.set_settings(world.farm.hub, ADMIN, SUITE, SuiteSettings(private=False))
     for route, (words, kind) in ROUTES.items():
-        if kind == THING and not route.endswith(("/roles", "/credentials")):
+        if kind == THING and not route.endswith(("/roles", "/credentials", "/tasks/{number}")):
             assert outsider.get(PREFIX + world.path(route, words)).status_code == 200, route

@@ -28,6 +28,7 @@ from deb_orchestrator.web.api import (
     records,
     repos,
     suites,
+    tasks,
     triggers,
     upkeep,
     work,
@@ -84,6 +85,7 @@ def make_app(hub: Hub, *, secure: bool = False, provider: Provider | None = None
         triggers.router,
         upkeep.router,
         composes.router,
+        tasks.router,
     ):
         app.include_router(router, prefix=PREFIX, responses=PROBLEMS)
     app.include_router(apt.router)

@@ -228,6 +228,7 @@ VERBS: dict[tuple[str, str], str] = {
     ("DELETE", "/suites/{name}/rules/{source}"): "suite unrule trixie-local evil",
     ("PUT", "/suites/{name}/settings"): "repo set trixie-local --xz",
     ("POST", "/suites/{name}/snapshots"): "repo snapshot trixie-local",
+    ("POST", "/tasks/{number}/cancel"): "cancel --task 1",
     ("PUT", "/targets/{name}"): "target make trixie-local debian-trixie",
     ("POST", "/targets/{name}/binnmus"): "binnmu -t trixie-local -m why --nowait hello",
     ("PUT", "/targets/{name}/checks"): "target checks trixie-local --none",
@@ -254,6 +255,7 @@ PROGRAMS: dict[tuple[str, str], str] = {
     ("POST", "/jobs/{job_id}/finish"): "agent, signer",
     ("PUT", "/jobs/{job_id}/log"): "agent",
     ("POST", "/jobs/{job_id}/release"): "agent, signer",
+    ("POST", "/tasks"): "deb-bootc-compose build --farm ARCH",
     ("POST", "/triggers/{name}/look"): "trigger run",
     ("PUT", "/triggers/{name}/look"): "trigger run",
 }
