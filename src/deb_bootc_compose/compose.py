@@ -61,6 +61,7 @@ class Options:
     until: str | None = None  #: the last kind of task; what follows is left out
     notification_scripts: tuple[str, ...] = ()  #: beside those of the manifest
     previous: str | None = None  #: the compose or the repository before; "none"; None: the newest sibling
+    farm: tuple[str, ...] = ()  #: architectures whose trees the hub's builders make
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def start_compose(
 ) -> ComposeDirectory:
     """Check what can be checked at once, then make the directory with everything the compose begins with."""
     _check_waivers(manifest)
+    _check_farm(manifest, options.farm)
     for script in scripts_of(manifest, options):
         check_script(Path(script.path), where=str(manifest.path))
     options = replace(
@@ -129,6 +131,19 @@ def _check_waivers(manifest: Manifest) -> None:
                 near = difflib.get_close_matches(waiver.rule, known, 1)
                 hint = f"did you mean {near[0]!r}?" if near else "deb-bootc-compose lint --list names them all"
                 raise ConfigError(where, f"there is no lint {waiver.rule!r}", hint=hint)
+
+
+def _check_farm(manifest: Manifest, arches: Sequence[str]) -> None:
+    """Errors: ConfigError for an architecture that the manifest does not have, and for derivatives."""
+    for arch in arches:
+        specs = [spec for spec in manifest.specs if spec.arch == arch]
+        if not specs:
+            raise ConfigError("--farm", f"no variant is for {arch}", hint="`arches` of a variant names them")
+        for spec in specs:
+            if spec.variant.base is not None:
+                where = manifest.origins.get(f"variants.{key(spec)}.base", str(manifest.path))
+                hint = f"leave out --farm {arch}"
+                raise ConfigError(where, "a derivative's tree is made on this host, not on the farm", hint=hint)
 
 
 def _ledger_text(path: Path) -> str:
@@ -319,6 +334,8 @@ def _context(
         if node.kind == "update":
             told |= _before(directory, before, node.params["key"])
         return told
+    if node.kind == "tree" and node.params["arch"] in options.farm:
+        return {"farm": hub.address().document()}
     if node.kind == "request":
         return {"hub": hub.address().document()}
     if node.kind != "lock":

@@ -25,6 +25,7 @@ from debcore.errors import ConfigError, Failure
               "target). none: begin anew.")  # fmt: skip
 @click.option("--hub", metavar="URL", help="The hub that builds packages (default: one of our own, started as needed).")
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the token for --hub.")
+@click.option("--farm", multiple=True, metavar="ARCH", help="Have the trees of ARCH made by the hub's builders.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest.")
 @click.option("--skip", multiple=True, type=click.Choice(["lint", "replay", "boot", "update", "fallback"]),
               help="Leave out a test; the compose is then FINISHED_INCOMPLETE.")  # fmt: skip
@@ -37,7 +38,7 @@ from debcore.errors import ConfigError, Failure
 def command(
     manifest: Path, target: Path | None, locked: Path | None, previous: str | None, hub: str | None,
     token_file: Path | None, settings: tuple[str, ...], skip: tuple[str, ...], until: str | None,
-    scripts: tuple[Path, ...], jobs: int | None, as_json: bool,
+    scripts: tuple[Path, ...], jobs: int | None, as_json: bool, farm: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Compose MANIFEST: a directory with compose.yaml (default: the one you are in), or the file.
 
@@ -47,7 +48,7 @@ def command(
     named = [Script(str(script.absolute()), SCRIPT_TIMEOUT) for script in scripts]
     options = Options(
         hub=hub, token_file=str(token_file.resolve()) if token_file else None, skip=skip, until=until,
-        notification_scripts=tuple(script.path for script in named), previous=previous,
+        notification_scripts=tuple(script.path for script in named), previous=previous, farm=farm,
     )  # fmt: skip
     where = target or default_target(manifest)
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deb_bootc_compose.boot.grub import image_files
 from deb_bootc_compose.derive.base import load_tree_below
+from deb_bootc_compose.farm.order import fetch_tree
 from deb_bootc_compose.lock import LockedPackage, LockedVariant, load_lock
 from deb_bootc_compose.tree.make import Tree, TreeSpec, load_tree, make_tree
 from deb_bootc_compose.tree.spec import AddFile, FinishOptions, Layout, Units, VarRule
@@ -30,6 +31,9 @@ def run_task(task: Task) -> Done:
     below = f"on {variant.derived.digest[:19]}: " if variant.derived else ""
     task.say(f"{below}{added} packages: base, archive, hub, then the finishing steps")
     since = time.monotonic()
+    if (farm := task.context.get("farm")) is not None:
+        suite = lock.hub.suite if lock.hub is not None and variant.hub else ""
+        fetch_tree(task, store, spec, farm, suite=suite)
     tree = make_tree(store, spec, log=task.compose.logs / f"{task.name}.log")
     task.say(f"tree {tree.id[:12]}, kernel {tree.kver}, {time.monotonic() - since:.0f} s")
     ids = task.compose.work / f"ids.{task.params['key']}"
