@@ -3,81 +3,136 @@
 
     compose_time.py
 
-first        nothing composed before; .debs and tools roots are there if the store has them
+first        nothing composed before; .debs, tools roots and the builds' roots are there
 again        nothing changed
 hub          one package that the hub builds has a new version
 archive      one package of the archive more in the tree
 
-Gates that boot are left out on both sides: the lints are ours alone. The largest process is the one with the most
-resident memory (getrusage(2)) of all that ran, in MiB.
+The store is one of its own, in which the example was composed once; then its trees and their stages were removed. Gates
+that boot are left out on both sides: the lints are ours alone. The largest process is the one with the most resident
+memory (getrusage(2)) of all that ran, in MiB. The download of an update is what a machine with the image of the first
+compose lacks of the layers of the later one; of an image of one layer it is all of it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import BIN, ROOT, print_table, seconds
-from benchmarks.mkosi import run_mkosi
+from benchmarks.measure import BIN, ROOT, print_table, say_start
+from benchmarks.mkosi import Peer, run_mkosi
 from debcore.command import PIPE, spawn
+from debroot.store import Store, default_path
 
+TITLE = "Compose of examples/server by task"
 #: What examples/server installs, with mkosi's own boot loader and initrd for ours.
 PACKAGES = (
     "systemd-sysv", "dbus", "systemd-boot", "udev", "kmod", "e2fsprogs", "iproute2", "openssh-server",
     "ca-certificates", "linux-image-cloud-amd64", "hostname",
 )  # fmt: skip
 TESTS = "tests: [lint, boot, update, rollback]"
+#: Layers that a compose makes, those on top first.
+STAGES = ("tree-", "hub-", "archive-", "base-")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One compose: wall time, what it said, its largest process (MiB)."""
+
+    seconds: float
+    said: Mapping[str, Any]
+    memory: int
+
+    def layers(self) -> dict[str, int]:
+        """Digest → bytes, of its container image."""
+        (image,) = (one for name, one in self.said["outputs"].items() if name.startswith("container."))
+        return {layer["digest"]: layer["size"] for layer in image["layers"]}
 
 
 def main() -> None:
+    say_start(TITLE)
     with tempfile.TemporaryDirectory(dir=os.environ.get("DEBOOTC_BENCH_DIR")) as name:
         scratch = Path(name)
         manifest = scratch / "server"
         shutil.copytree(ROOT / "examples/server", manifest)
         edit(manifest / "compose.yaml", TESTS, "tests: [lint]")
-        first = timed(manifest, scratch)
-        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-        again = timed(manifest, scratch)
+        make_store(scratch / "store")
+        compose(manifest, scratch, "warm")
+        forget_trees(scratch / "store")
+        first = compose(manifest, scratch, "cold")
+        again = compose(manifest, scratch, "cold")
         edit(manifest / "debootc-motd/debian/changelog", "debootc-motd (1.0)", "debootc-motd (1.1)", once=True)
-        hub = timed(manifest, scratch)
+        hub = compose(manifest, scratch, "cold")
         edit(manifest / "base.tree.yaml", "  - iproute2\n", "  - iproute2\n  - tree\n")
-        archive = timed(manifest, scratch)
-        runs = (first, again, hub, archive)
-        peer = [run_mkosi(PACKAGES, scratch, incremental=incremental) for incremental in (False, True)]
-    names = list(dict.fromkeys(task["task"] for _, run in runs for task in run["tasks"]))
+        archive = compose(manifest, scratch, "cold")
+        peers = [run_mkosi(PACKAGES, scratch, incremental=incremental) for incremental in (False, True)]
+    print_runs((first, again, hub, archive), peers)
+
+
+def print_runs(runs: tuple[Run, ...], peers: list[Peer]) -> None:
+    first = runs[0]
     rows: list[tuple[str, ...]] = []
-    for task in names:
-        found = [next((one for one in run["tasks"] if one["task"] == task), None) for _, run in runs]
+    for task in dict.fromkeys(task["task"] for run in runs for task in run.said["tasks"]):
+        found = [next((one for one in run.said["tasks"] if one["task"] == task), None) for run in runs]
         rows.append((task, *(f"{one['seconds']:.1f} ({one['how']})" if one else "–" for one in found)))
-    rows.append(("all, wall time", *(f"{took:.1f}" for took, _ in runs)))
-    rows.append(("part of the first", *(f"{took / first[0]:.2f}" for took, _ in runs)))
+    rows.append(("all, wall time", *(f"{run.seconds:.1f}" for run in runs)))
+    rows.append(("part of the first", *(f"{run.seconds / first.seconds:.2f}" for run in runs)))
+    rows.append(("largest process, MiB", *(str(run.memory) for run in runs)))
+    old = first.layers()
+    new = [sum(size for digest, size in run.layers().items() if digest not in old) for run in runs[1:]]
+    rows.append(("download since the first, MB", "–", *(f"{size / 1e6:.1f}" for size in new)))
+    rows.append(("the same, one layer", "–", *(f"{sum(run.layers().values()) / 1e6:.1f}" for run in runs[1:])))
+    plain, cached = peers
     notes = (
-        f"mkosi: {peer[0]:.1f} s for a disk image whose packages are fetched, {peer[1]:.1f} s with `Incremental=yes`. "
-        f"Our largest process: {memory} MiB.",
+        f"mkosi, a disk image whose packages are fetched: {plain.seconds:.1f} s, largest process {plain.memory} MiB; "
+        f"with `Incremental=yes` {cached.seconds:.1f} s, {cached.memory} MiB.",
     )
     header = ("task", "first, s", "again", "one package of the hub changed", "one package of the archive more")
-    print_table("Compose of examples/server by task", header, rows, notes)
+    print_table(TITLE, header, rows, notes)
 
 
-def timed(manifest: Path, scratch: Path) -> tuple[float, dict[str, Any]]:
-    """Wall time of one compose, and what it said."""
-    said: dict[str, Any] = {}
-    return seconds(lambda: said.update(compose(manifest, scratch))), said
+def make_store(path: Path) -> None:
+    """Empty but for the .debs of the store at hand."""
+    pool = default_path() / "pool"
+    Store.open(path)
+    for deb in pool.glob("??/*"):
+        target = path / "pool" / deb.relative_to(pool)
+        target.parent.mkdir(exist_ok=True)
+        try:
+            target.hardlink_to(deb)
+        except OSError:  # another file system
+            shutil.copyfile(deb, target)
 
 
-def compose(manifest: Path, scratch: Path) -> dict[str, Any]:
-    argv = [BIN / "deb-bootc-compose", "build", manifest, "--target", scratch / "composes", "--json"]
-    process = spawn([str(word) for word in argv], stdout=PIPE, extra_env={"DEBOOTC_HUB_STATE": str(scratch / "hub")})
-    output, _ = process.communicate()
-    if process.returncode:
-        raise SystemExit(process.returncode)
-    found: dict[str, Any] = json.loads(output)
-    return found
+def forget_trees(path: Path) -> None:
+    store = Store.open(path)
+    for prefix in STAGES:
+        for entry in store.list():
+            if entry.kind == "layer" and entry.id.startswith(prefix):
+                store.remove(entry.id)
+    store.release()
+
+
+def compose(manifest: Path, scratch: Path, name: str) -> Run:
+    """Composes and hub state of one *name* go on from each other."""
+    argv = [BIN / "deb-bootc-compose", "build", manifest, "--target", scratch / f"composes-{name}", "--json"]
+    env = {"DEBOOTC_HUB_STATE": str(scratch / f"hub-{name}"), "DEBOOTC_STORE": str(scratch / "store")}
+    began = time.perf_counter()
+    process = spawn([str(word) for word in argv], stdout=PIPE, extra_env=env)
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    took = time.perf_counter() - began
+    if status:
+        raise SystemExit(f"the compose failed: {os.waitstatus_to_exitcode(status)}")
+    return Run(took, json.loads(output), used.ru_maxrss // 1024)
 
 
 def edit(path: Path, old: str, new: str, *, once: bool = False) -> None:

@@ -7,8 +7,10 @@ is compared is how long a person waits for a disk image that boots.
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from debroot.aptconf import make_sources
@@ -53,8 +55,37 @@ echo "done: mkosi"
 """
 
 
-def run_mkosi(packages: Sequence[str], scratch: Path, *, incremental: bool) -> float:
-    """Seconds of a build whose packages are fetched; *incremental*: whose base tree is cached too."""
+@dataclass(frozen=True)
+class Peer:
+    """Seconds of one build, and the largest process (MiB)."""
+
+    seconds: float
+    memory: int
+
+
+def run_mkosi(packages: Sequence[str], scratch: Path, *, incremental: bool) -> Peer:
+    """A build whose packages are fetched; *incremental*: whose base tree is cached too. In a process of its own."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        try:
+            os.write(writer, str(_run(packages, scratch, incremental=incremental)).encode())
+        except SystemExit as failed:
+            print(failed, file=sys.stderr, flush=True)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        said = file.read()
+    _, _, used = os.wait4(child, 0)
+    if not said:
+        raise SystemExit("mkosi failed")
+    return Peer(float(said), used.ru_maxrss // 1024)
+
+
+def _run(packages: Sequence[str], scratch: Path, *, incremental: bool) -> float:
+    """Seconds."""
     store = Store.open()
     tools = tools_root(store, packages=TOOLS)
     inputs = scratch / "mkosi"
