@@ -81,7 +81,7 @@ def measure(url: str, state: Path, count: int, seconds: float, postmaster: int |
             yield agents.measure("idle", int(PER_S * seconds), per_s=PER_S)
             yield agents.measure("burst", max(1000, int(50 * seconds)), per_s=None)
         with hub.agents(held=HELD_S) as agents:
-            agents.enqueue(count)  # all have one
+            agents.measure("full", count, per_s=None)  # all have one
             time.sleep(HELD_S / 2)
             yield agents.measure("busy", int(count / HELD_S * seconds), per_s=count / HELD_S)
     finally:

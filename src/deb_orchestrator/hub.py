@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import logging
 import os
@@ -128,6 +129,8 @@ class HubServer:
             if not serve.is_alive() or time.monotonic() > end:
                 raise HostFailed("the hub's web server did not start", hint="see its log above")
             time.sleep(0.01)
+        gc.collect()
+        gc.freeze()  # a collection of all that was imported holds every thread up for a fifth of a second, for nothing
         log.debug("the hub answers at %s", self.url)
 
     @property

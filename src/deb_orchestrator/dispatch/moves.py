@@ -25,10 +25,13 @@ from deb_orchestrator.domain.jobs import (
 from deb_orchestrator.store.engine import hint
 from deb_orchestrator.store.tables import job, job_attempt, job_dependency, job_log, job_wait
 
+#: What hints at classes begin with.
+CLASS = "class:"
+
 
 def class_topic(class_id: int) -> str:
     """Hinted at when a job of the class was queued."""
-    return f"class:{class_id}"
+    return f"{CLASS}{class_id}"
 
 
 def agent_topic(agent_id: int) -> str:

@@ -75,7 +75,7 @@ class InprocWake:
 class PostgresWake:
     """Across hubs, by NOTIFY: one thread sends what gathered, one listens; each has a connection of its own.
 
-    Our own topics reach our own subscribers at once, and once more through the server, which does no harm.
+    Our own topics reach our own subscribers at once; what comes back of them from the server is dropped.
     After a lost connection subscribers hear ALL.
     """
 
@@ -84,6 +84,7 @@ class PostgresWake:
         self._local = InprocWake()
         self._gathered: SimpleQueue[str] = SimpleQueue()
         self._stopping = threading.Event()
+        self._sender: int | None = None  # the server's process for it
         self.listening = threading.Event()  #: set while notifications of other hubs reach us
         self._threads = [
             threading.Thread(target=self._keep_running, args=(work,), name=f"wake-{work.__name__}", daemon=True)
@@ -118,6 +119,7 @@ class PostgresWake:
                 self._stopping.wait(1)
 
     def _send_gathered(self, connection: psycopg.Connection) -> None:
+        self._sender = connection.info.backend_pid
         while not self._stopping.is_set():
             topics = {self._gathered.get()}
             self._stopping.wait(COALESCE_S)
@@ -134,7 +136,8 @@ class PostgresWake:
             self._local.send(frozenset({ALL}))
             while not self._stopping.is_set():
                 for notification in connection.notifies(timeout=0.5):
-                    self._local.send(frozenset(notification.payload.split()))
+                    if notification.pid != self._sender:
+                        self._local.send(frozenset(notification.payload.split()))
                     if self._stopping.is_set():  # close() sent this one
                         break
         finally:

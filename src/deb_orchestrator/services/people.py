@@ -27,7 +27,7 @@ def hash_token(secret: str) -> str:
 def find_principal(hub: Hub, secret: str) -> Principal:
     """Whose bearer token *secret* is. Errors: LoginNeeded; Denied for an agent that is not approved."""
     hashed = hash_token(secret)
-    with hub.db.read() as db:
+    with hub.db.look() as db:
         row = db.execute(select(token).where(token.c.token_hash == hashed)).one_or_none()
         if row is not None:
             if row.revoked_at is not None or row.expires_at <= now(db):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, exists, func, insert, select, update
 
 from deb_orchestrator.dispatch.events import NewEvent, append_events
 from deb_orchestrator.dispatch.statements import enqueue
@@ -130,13 +130,13 @@ def requested(facts: BuildFacts, arch: Row[tuple[object, ...]], job_id: int, *, 
 def find_open_requests(db: Connection, *, suite: str | None = None, builds: Iterable[int] | None = None) -> list[str]:
     """Open requests that have a build in *suite*, or one of *builds*."""
     query = select(request.c.id).where(request.c.state == "open").order_by(request.c.id)
-    if suite is not None or builds is not None:
-        linked = select(request_build.c.request).join(build, build.c.id == request_build.c.build_id)
+    if suite is not None or builds is not None:  # correlated: most have such a build first, of tens of thousands
+        linked = exists().where(request_build.c.request == request.c.id, build.c.id == request_build.c.build_id)
         if suite is not None:
             linked = linked.where(build.c.suite == suite)
         if builds is not None:
             linked = linked.where(build.c.id.in_(list(builds)))
-        query = query.where(request.c.id.in_(linked))
+        query = query.where(linked)
     return list(db.execute(query).scalars())
 
 

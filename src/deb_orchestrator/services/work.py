@@ -7,18 +7,19 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 
 from sqlalchemy import insert, or_, select
 from sqlalchemy.exc import OperationalError
 
 from deb_orchestrator.dispatch import statements
-from deb_orchestrator.dispatch.classes import find_classes
 from deb_orchestrator.dispatch.events import TOPIC as EVENTS
+from deb_orchestrator.dispatch.moves import CLASS, class_topic
 from deb_orchestrator.dispatch.queue import find_heads
 from deb_orchestrator.dispatch.wake import ALL
 from deb_orchestrator.domain import jobs
+from deb_orchestrator.domain.hosts import find_refusal
 from deb_orchestrator.services import collect, publish
 from deb_orchestrator.services.asking import ask_of_archives, ask_what_was_left
 from deb_orchestrator.services.hub import Hub
@@ -62,6 +63,7 @@ class Worker:
         self._boot = secrets.token_hex(16)
         self._wake = threading.Event()
         self._owed: list[jobs.Claimed] = []
+        self._others: Set[int] = frozenset()  # classes that are known not to be for us
         hub.wake.subscribe(self._hear)
 
     def run(self, stop: threading.Event) -> None:
@@ -82,7 +84,9 @@ class Worker:
 
     def claim(self) -> jobs.Claimed | None:
         with self._hub.db.read() as db:
-            classes = find_classes(db, self._offer)
+            known = self._hub.classes.find(db)
+            classes = [id_ for id_, wants in known.items() if not find_refusal(self._offer, wants)]
+            self._others = known.keys() - set(classes)
             if not find_heads(db, self._agent, classes):
                 return None
         with self._hub.db.write() as db:
@@ -207,7 +211,8 @@ class Worker:
                 log.exception("a beat failed")
 
     def _hear(self, topics: frozenset[str]) -> None:
-        if any(topic.startswith("class:") or topic == ALL for topic in topics):
+        others = {class_topic(id_) for id_ in self._others}
+        if ALL in topics or any(topic.startswith(CLASS) and topic not in others for topic in topics):
             self._wake.set()
 
 

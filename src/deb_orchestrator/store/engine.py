@@ -8,7 +8,10 @@ it, conditional updates recheck), reads in one REPEATABLE READ snapshot.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +20,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import URL, Connection, Engine, Table, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from deb_orchestrator.store import clock as clocks
 from debcore.errors import Failure
@@ -29,15 +33,26 @@ POSTGRES_FLOOR = 15
 #: Called after a commit with the topics that `hint` collected in it.
 Listener = Callable[[frozenset[str]], None]
 _HINTS = "debootc_hints"
+#: Seconds of rest after which a connection to PostgreSQL is tried before it is used.
+PING_AFTER_S = 2.0
+_RESTS = "debootc_rests"
+#: Transactions with PostgreSQL that run at once in a process, and the seconds after which another one is not held back
+#: any more. Threads that wait for a server take the interpreter from each other at each answer: 24 at once take twice
+#: the processor time of 4, and get less done.
+TURNS, TURN_S = 4, 0.25
 
 
 class Database:
     """Two engines on one database. Close it, or use it as a context manager."""
 
-    def __init__(self, read_engine: Engine, write_engine: Engine, *, lock: int | None = None) -> None:
+    def __init__(
+        self, read_engine: Engine, write_engine: Engine, *, look_engine: Engine | None = None, lock: int | None = None
+    ) -> None:
         self.read_engine = read_engine
+        self._look_engine = look_engine or read_engine
         self.write_engine = write_engine
         self._lock = lock
+        self._turns = threading.BoundedSemaphore(TURNS) if self.dialect == "postgresql" else None
         self._listeners: list[Listener] = []
         self._closers: list[Callable[[], None]] = []
 
@@ -53,7 +68,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent snapshot; writing in it fails."""
-        with self.read_engine.connect() as connection, connection.begin():
+        with self._turn(), self.read_engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """For statements that read and need no snapshot in common: PostgreSQL is spared BEGIN and COMMIT."""
+        with self._turn(), self._look_engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -63,7 +84,7 @@ class Database:
         After the commit, listeners hear the topics given to `hint`.
         """
         topics: set[str] = set()
-        with self.write_engine.connect() as connection:
+        with self._turn(), self.write_engine.connect() as connection:
             connection.info[_HINTS] = topics
             try:
                 with connection.begin():
@@ -73,6 +94,15 @@ class Database:
         if topics:
             for listener in tuple(self._listeners):
                 listener(frozenset(topics))
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        taken = self._turns is not None and self._turns.acquire(timeout=TURN_S)
+        try:
+            yield
+        finally:
+            if taken and self._turns is not None:
+                self._turns.release()
 
     def on_commit(self, listener: Listener) -> None:
         """Call *listener* (in the committing thread; it must not block) after each commit that hinted at something."""
@@ -203,7 +233,6 @@ def _open_postgres(url: URL, *, clock: clocks.Clock) -> Database:
         isolation_level="READ COMMITTED",
         pool_size=8,  # of which a server has 100 for all hubs, unless it is told otherwise
         max_overflow=24,
-        pool_pre_ping=True,
     ).execution_options(**{clocks.OPTION: clock})
     try:
         with engine.connect() as connection:
@@ -217,5 +246,25 @@ def _open_postgres(url: URL, *, clock: clocks.Clock) -> Database:
     if version < POSTGRES_FLOOR:
         engine.dispose()
         raise Failure(f"PostgreSQL {version} is too old", hint=f"version {POSTGRES_FLOOR} or newer is needed")
+    _ping_what_rested(engine)
     read = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    return Database(read, engine)
+    look = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return Database(read, engine, look_engine=look)
+
+
+def _ping_what_rested(engine: Engine) -> None:
+    """Before it is used, a connection that rested is tried: the server may have gone. One used just now is not: that
+    would be a round trip for each transaction. One statement then fails, and with it all old connections are left."""
+
+    @event.listens_for(engine, "checkin")
+    def rest(_dbapi_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info[_RESTS] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def ping(dbapi_connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if time.monotonic() - record.info.get(_RESTS, math.inf) < PING_AFTER_S:
+            return
+        try:
+            engine.dialect.do_ping(dbapi_connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool makes another

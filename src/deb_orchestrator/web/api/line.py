@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from deb_orchestrator.dispatch.moves import agent_topic, class_topic
+from deb_orchestrator.dispatch.moves import CLASS, agent_topic
 from deb_orchestrator.dispatch.wake import ALL, Wake
 from deb_orchestrator.domain.jobs import Claimed
 from deb_orchestrator.services.agents import Look
@@ -25,7 +25,6 @@ from deb_orchestrator.services.agents import Look
 LOOK_S = 5.0
 #: Claims that a look for all wakes for a class, one after the other, until one gets its job.
 _FEW = 8
-_CLASS = class_topic(0).removesuffix("0")
 
 
 @dataclass(eq=False)
@@ -142,8 +141,8 @@ class Line:
             self._wake_all(lambda _place: True)
             return
         for topic in topics:
-            if topic.startswith(_CLASS):
-                self._hint(int(topic.removeprefix(_CLASS)), 1, self.count)
+            if topic.startswith(CLASS):
+                self._hint(int(topic.removeprefix(CLASS)), 1, self.count)
         self._wake_all(lambda place: place.agent in topics)
 
     def _wake_all(self, chosen: Callable[[_Place], bool]) -> None:
