@@ -16,7 +16,7 @@ from deb_bootc_compose.lints.check import Judged
 from deb_bootc_compose.lints.model import Finding, Root
 from deb_bootc_compose.lints.registry import LINTS, run_lints
 from deb_bootc_compose.lints.sarif import make_sarif
-from debcore.cli import print_json
+from debcore.cli import print_json, printable
 from debcore.errors import BuildFailed, Failure
 from debcore.path import write_file
 
@@ -27,7 +27,12 @@ from debcore.path import write_file
 @click.option("--skip", multiple=True, metavar="LINT", help="Leave out a lint.")
 @click.option("--sarif", type=click.Path(path_type=Path), help="Also write a SARIF log, with what was waived.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(what: str | None, as_list: bool, skip: tuple[str, ...], sarif: Path | None, as_json: bool) -> None:
+@click.option("--fix", is_flag=True, help="Show, as a difference, what would make /var and /etc pass: rules for "
+              "the manifest of a COMPOSE whose audit failed; tmpfiles.d and presets in a DIRECTORY.")  # fmt: skip
+@click.option("--write", is_flag=True, help="With --fix: do it.")
+def command(
+    what: str | None, as_list: bool, skip: tuple[str, ...], sarif: Path | None, as_json: bool, fix: bool, write: bool
+) -> None:
     """Check the trees of a compose, or a root file system unpacked in DIRECTORY (with /etc, as in an OCI image).
 
     All of `bootc container lint`, and Debian's own traps. A compose's waivers count. Warnings are failures too.
@@ -40,6 +45,11 @@ def command(what: str | None, as_list: bool, skip: tuple[str, ...], sarif: Path 
     if unknown := set(skip) - {lint.name for lint in LINTS}:
         raise Failure(f"there is no lint {', '.join(sorted(unknown))}", hint="deb-bootc-compose lint --list")
     path = Path(what)
+    if write and not fix:
+        raise click.UsageError("--write goes with --fix")
+    if fix:
+        _fix(what, write=write, as_json=as_json)
+        return
     if (path / "usr").is_dir():
         lints = [lint for lint in LINTS if lint.name not in skip]
         found = {str(path): [Judged(finding, None) for finding in run_lints(Root(path), lints=lints)]}
@@ -54,6 +64,21 @@ def command(what: str | None, as_list: bool, skip: tuple[str, ...], sarif: Path 
         name: [judged.finding for judged in results if judged.waiver is None] for name, results in found.items()
     }
     _show(open_ones, as_json=as_json)
+
+
+def _fix(what: str, *, write: bool, as_json: bool) -> None:
+    from deb_bootc_compose.fixing import explain, fix_manifest, fix_root
+
+    path = Path(what)
+    made = fix_root(path) if (path / "usr").is_dir() else fix_manifest(find_compose(what, [Path("composes")]))
+    if write:
+        made.apply()
+    if as_json:
+        print_json({"path": str(made.path), "changes": list(made.lines), "written": write})
+        return
+    for line in made.lines:
+        click.echo(printable(line))
+    click.echo(explain(made.lines, written=write), err=True)
 
 
 def _of_compose(directory: ComposeDirectory) -> dict[str, tuple[Judged, ...]]:

@@ -22,11 +22,7 @@ def run_task(task: Task) -> Done:
     store = Store.open()
     lock = load_lock(task.compose.lock_path)
     variant = lock.variants[task.params["key"]]
-    spec = TreeSpec(
-        suite=lock.suite, arch=task.params["arch"], base=_packages(variant.base), archive=_packages(variant.archive),
-        hub=_packages(variant.hub), finish=_finish(task, variant),
-        below=load_tree_below(store, variant.derived) if variant.derived else None,
-    )  # fmt: skip
+    spec = spec_of(task, store)
     added = sum(map(len, (variant.base, variant.archive, variant.hub)))
     below = f"on {variant.derived.digest[:19]}: " if variant.derived else ""
     task.say(f"{below}{added} packages: base, archive, hub, then the finishing steps")
@@ -40,6 +36,17 @@ def run_task(task: Task) -> Done:
     ids.write_text(tree.ids)
     value = {"id": tree.id, "kver": tree.kver, "suite": lock.suite, "features": list(tree.ostree_features)}
     return Done(value, (str(ids.relative_to(task.compose.path)),))
+
+
+def spec_of(task: Task, store: Store) -> TreeSpec:
+    """What *task* makes its tree of: the lock's packages, and what the manifest says of it."""
+    lock = load_lock(task.compose.lock_path)
+    variant = lock.variants[task.params["key"]]
+    return TreeSpec(
+        suite=lock.suite, arch=task.params["arch"], base=_packages(variant.base), archive=_packages(variant.archive),
+        hub=_packages(variant.hub), finish=_finish(task, variant),
+        below=load_tree_below(store, variant.derived) if variant.derived else None,
+    )  # fmt: skip
 
 
 @contextmanager

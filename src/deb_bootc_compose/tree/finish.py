@@ -9,6 +9,7 @@ from typing import Any
 from deb_bootc_compose.tree import dpkg, files, ids
 from deb_bootc_compose.tree.spec import State, options_from_json
 from deb_bootc_compose.tree.steps import kernel, prepare_root
+from deb_bootc_compose.tree.steps import state as var_state
 from deb_bootc_compose.tree.steps.registry import STEPS
 
 TREE = Path("/tree")
@@ -40,6 +41,21 @@ def pin_ids(*, ledger: str, tree: str = "/tree") -> dict[str, Any]:
     """Add the ledger's users and groups, before packages that would make them with other numbers."""
     ids.apply_ledger(Path(tree), ids.parse_ledger(ledger))
     return {}
+
+
+def audit(*, options: dict[str, Any], tree: str = "/tree") -> dict[str, Any]:
+    """What the audit of /var does not know, as (path, whether it is a file), and rules that meet no path."""
+    values = options_from_json(options)
+    verdicts = var_state.judge(Path(tree), values)
+    used = {verdict.rule for verdict in verdicts}
+    unknown = [v.path for v in verdicts if v.action == "unknown"]
+    return {
+        "unknown": [
+            (path, (Path(tree) / path.lstrip("/")).is_file() and not (Path(tree) / path.lstrip("/")).is_symlink())
+            for path in unknown
+        ],
+        "stale": [rule.path for rule in values.var_rules if rule not in used],
+    }
 
 
 def describe(*, tree: str = "/tree") -> dict[str, Any]:

@@ -97,14 +97,29 @@ def make_tree(store: Store, spec: TreeSpec, *, tools: Layer | None = None, log: 
     key = f"tree-{made[:24]}"
     with store.making(key):
         if (found := store.find(key)) is None:
-            base = spec.below or stages.make_base_stage(
-                store, spec.base, suite=spec.suite, arch=spec.arch, log=log
-            )  # fmt: skip
-            ids = spec.finish.ids
-            archive = stages.make_package_stage(store, "archive", base, spec.archive, tools=tools, ids=ids, log=log)
-            top = stages.make_package_stage(store, "hub", archive, spec.hub, tools=tools, log=log)
+            top = make_stages(store, spec, tools=tools, log=log)
             found = finish_tree(store, top, spec.finish, key=key, tools=tools, log=log, below=spec.below)
     return _describe(store, found, made, tools)
+
+
+def make_stages(store: Store, spec: TreeSpec, *, tools: Layer, log: Path | None = None) -> Layer:
+    """The packages of *spec* installed, before anything is finished."""
+    base = spec.below or stages.make_base_stage(store, spec.base, suite=spec.suite, arch=spec.arch, log=log)
+    ids = spec.finish.ids
+    archive = stages.make_package_stage(store, "archive", base, spec.archive, tools=tools, ids=ids, log=log)
+    return stages.make_package_stage(store, "hub", archive, spec.hub, tools=tools, log=log)
+
+
+def audit_var(store: Store, spec: TreeSpec, *, tools: Layer | None = None) -> dict[str, Any]:
+    """What `finish.audit` says of the tree that *spec* is going to be. Errors: Failure, CommandFailed."""
+    tools = tools or find_tools(store, spec.suite)
+    top = make_stages(store, spec, tools=tools)
+    with store.workplace("root") as place:
+        stages.copy_merged(store, top, place / "root")
+        binds = [Bind(source=place / "root", target="/tree")]
+        return call(
+            store, tools, "deb_bootc_compose.tree.finish:audit", {"options": options_to_json(spec.finish)}, binds=binds
+        )
 
 
 def load_tree(store: Store, tree: str, *, suite: str, tools: Layer | None = None) -> Tree | None:

@@ -138,7 +138,8 @@ def check_known(verdicts: Sequence[Verdict]) -> None:
         shown = "\n  ".join(unknown[:20]) + (f"\n  … and {len(unknown) - 20} more" if len(unknown) > 20 else "")
         raise Failure(
             f"{len(unknown)} path(s) below /var that no rule covers:\n  {shown}",
-            hint="add a rule (image, tmpfiles or discard) for each to var.rules, or set var.fix: true for tmpfiles.d",
+            hint="add a rule (image, tmpfiles or discard) for each to var.rules, or set var.fix: true for tmpfiles.d; "
+            "deb-bootc-compose lint --fix COMPOSE shows rules that fit",
         )
 
 
@@ -159,7 +160,7 @@ class Names:
 
 
 def tmpfiles_line(tree: Path, path: str, names: Names) -> str:
-    """The line that makes *path* at boot as it is in the tree; content of files goes to /usr/share/factory."""
+    """The line that makes *path* at boot as it is in the tree; that of a file wants its content kept (keep_content)."""
     at = tree / path.lstrip("/")
     text = f"{path}{files.read_link(at)}" if at.is_symlink() else path
     if any("\udc80" <= c <= "\udcff" for c in text):
@@ -170,9 +171,13 @@ def tmpfiles_line(tree: Path, path: str, names: Names) -> str:
     mode = f"{at.stat().st_mode & 0o7777:04o}"
     if at.is_dir():
         return f"d {quote(path)} {mode} {user} {group} -"
-    kept = f"{FACTORY}{path}"
-    files.write(tree, kept, at.read_bytes(), mode=at.stat().st_mode & 0o7777)
-    return f"C {quote(path)} {mode} {user} {group} - /{quote(kept)}"
+    return f"C {quote(path)} {mode} {user} {group} - /{quote(FACTORY + path)}"
+
+
+def keep_content(tree: Path, path: str) -> None:
+    """A copy of the file *path* below /usr/share/factory, where its line of tmpfiles.d finds it."""
+    at = tree / path.lstrip("/")
+    files.write(tree, f"{FACTORY}{path}", at.read_bytes(), mode=at.stat().st_mode & 0o7777)
 
 
 def quote(path: str) -> str:

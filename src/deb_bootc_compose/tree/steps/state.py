@@ -59,6 +59,14 @@ def check(tree: Path, options: FinishOptions, state: State) -> None:
 
 def classify(tree: Path, options: FinishOptions) -> list[var.Verdict]:
     """A verdict for every path below /var. Errors: Failure for unknown paths and for rules without any path."""
+    verdicts = judge(tree, options)
+    var.check_known(verdicts)
+    var.check_stale(options.var_rules, verdicts)
+    return verdicts
+
+
+def judge(tree: Path, options: FinishOptions) -> list[var.Verdict]:
+    """A verdict for every path below /var, also where it is that nobody knows."""
     entries = list(files.walk(tree, "var"))
     owned = frozenset(f"/{name}" for name in dpkg.load_owners(tree))
     verdicts = var.classify(
@@ -71,8 +79,6 @@ def classify(tree: Path, options: FinishOptions) -> list[var.Verdict]:
     verdicts = [var.Verdict(v.path, "image", v.rule) if v.path in kept else v for v in verdicts]
     if options.var_fix:
         verdicts = [var.Verdict(v.path, "tmpfiles") if v.action == "unknown" else v for v in verdicts]
-    var.check_known(verdicts)
-    var.check_stale(options.var_rules, verdicts)
     return verdicts
 
 
@@ -84,7 +90,10 @@ def audit(tree: Path, options: FinishOptions, state: State) -> None:
     declared = var.declared_paths(tree)
     for verdict in verdicts:
         if verdict.action == "tmpfiles" and verdict.path not in declared:
-            state.tmpfiles.append(var.tmpfiles_line(tree, verdict.path, names))
+            line = var.tmpfiles_line(tree, verdict.path, names)
+            if line.startswith("C "):
+                var.keep_content(tree, verdict.path)
+            state.tmpfiles.append(line)
 
 
 def _move(tree: Path, path: str) -> None:

@@ -67,7 +67,8 @@ def _unmask(tree: Path, units: set[str]) -> None:
             files.remove(path)
 
 
-def _is_enablement(entry: files.Entry) -> bool:
+def is_enablement(entry: files.Entry) -> bool:
+    """Whether it is a link by which `systemctl enable` or a maintainer script enabled a unit."""
     directory = entry.name.rsplit("/", 2)[-2]
     return entry.is_link and directory.endswith((".wants", ".requires", ".upholds"))
 
@@ -109,7 +110,7 @@ def _drop_links(tree: Path, units: set[str] | None) -> None:
 
 def _move_user_links(tree: Path) -> None:
     for entry in list(files.walk(tree, "etc/systemd/user")):
-        if not _is_enablement(entry):
+        if not is_enablement(entry):
             continue
         directory, name = entry.name.rsplit("/", 2)[-2:]
         target = files.read_link(entry.path).rpartition("/")[2]
