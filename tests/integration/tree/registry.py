@@ -6,9 +6,10 @@ import base64
 import http.client
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deb_bootc_compose.publish.outputs import ImageOutput
@@ -71,3 +72,54 @@ def make_layout(store: Store, pusher: Layer, place: Path, tag: str) -> ImageOutp
 def log_in(authfile: Path, host: str, password: str = "secret") -> None:
     token = base64.b64encode(f"tests:{password}".encode()).decode()
     authfile.write_text(json.dumps({"auths": {host: {"auth": token}}}))
+
+
+class Flaky:
+    """A relay to *port* that hangs up for good once it has carried *budget* bytes there (None: all)."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self.budget: int | None = None
+        self.carried = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Flaky:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def begin(self, budget: int | None) -> None:
+        self.budget, self.carried = budget, 0
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                if self._is_spent():
+                    client.close()
+                    continue
+                server = socket.create_connection(("127.0.0.1", self._port))
+                threading.Thread(target=self._carry, args=(client, server, True), daemon=True).start()
+                threading.Thread(target=self._carry, args=(server, client, False), daemon=True).start()
+
+    def _is_spent(self) -> bool:
+        return self.budget is not None and self.carried >= self.budget
+
+    def _carry(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(16384):
+                if counted:
+                    if self.budget is not None:
+                        data = data[: max(0, self.budget - self.carried)]
+                    self.carried += len(data)
+                sink.sendall(data)
+                if counted and self._is_spent():
+                    break
+        for one in (source, sink):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()

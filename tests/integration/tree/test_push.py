@@ -24,7 +24,7 @@ from deb_bootc_compose.publish.registry import (
 from debcore.errors import ConfigError, HostFailed
 from debroot.store import Layer, Store
 from tests.integration.tree.parts import make_parts
-from tests.integration.tree.registry import log_in, make_layout, registry
+from tests.integration.tree.registry import Flaky, log_in, make_layout, registry
 
 pytestmark = pytest.mark.root
 
@@ -87,6 +87,37 @@ def test_an_index_is_pushed_with_the_images_of_all_its_architectures(
             words = ["inspect", "--raw", "--tls-verify=false", f"docker://{where.name}@{part.digest}"]
             raw = call_skopeo(store, pusher, by_digest, words, None)
             assert f"sha256:{hashlib.sha256(raw).hexdigest()}" == part.digest
+
+
+@pytest.mark.slow
+def test_a_registry_that_fails_half_way_of_a_push(store: Store, pusher: Layer, authfile: Path) -> None:
+    """At a fifth of the blobs, in their midst, before the manifest, before its tag: it names the image before or the
+    new one, and the same push again ends what was begun."""
+    parts = (200, 5, 2, 1.2, 1.01, 1.002)
+    names = [f"new{number}" for number in range(len(parts))]
+    with (
+        store.workplace("data", "old", *names) as place, registry(store, place / "data") as host,
+        Flaky(int(host.rpartition(":")[2])) as flaky,
+    ):  # fmt: skip
+        where = Registry(f"{flaky.host}/tests/half", authfile, insecure=True)
+        log_in(authfile, flaky.host)
+        old = make_layout(store, pusher, place / "old", "1.0")
+        push_image(store, pusher, where, old, tags=["latest"], say=lambda _: None)
+        whole, broken = flaky.carried, 0
+        for number, part in enumerate(parts):
+            new = make_layout(store, pusher, place / f"new{number}", f"1.{number + 1}")
+            flaky.begin(int(whole / part))
+            with pytest.raises(HostFailed, match=flaky.host) as caught:
+                push_image(store, pusher, where, new, tags=["latest"], say=lambda _: None)
+            assert "run this again" in caught.value.hint
+            flaky.begin(None)
+            named = inspect(store, pusher, where, "latest")
+            assert named in (old.digest, new.digest)
+            broken += named == old.digest
+            done = push_image(store, pusher, where, new, tags=["latest"], say=lambda _: None)
+            assert done.digest == new.digest == inspect(store, pusher, where, "latest")
+            old = new
+        assert broken >= len(parts) - 1, "it failed before the tag moved"
 
 
 def test_a_registry_that_is_not_there(store: Store, pusher: Layer) -> None:
