@@ -334,6 +334,9 @@ def explain_update(output: str) -> str:
         return "the mirror has not been updated, or the clock of this machine is wrong; DEBOOTC_MIRROR names another"
     if "NO_PUBKEY" in output or "not signed" in output or "signature" in output.lower():
         return "the source's key does not match: check signed_by, or upgrade debian-archive-keyring"
+    failed = re.search(r"^E: Failed to fetch (\S+)", output, re.MULTILINE)
+    if failed and re.search("unexpected size|Hash Sum mismatch|sync in progress", output):
+        return f"the mirror changed while it was read: run this again ({failed[1]} does not fit its Release)"
     return "check the network and the source's address; DEBOOTC_MIRROR names another mirror"
 
 

@@ -101,6 +101,7 @@ def test_apts_words_start_where_they_matter() -> None:
         ("E: Release file for http://m is expired (invalid since 16d)", "DEBOOTC_MIRROR"),
         ("GPG error: NO_PUBKEY 12", "signed_by"),
         ("Could not resolve 'm'", "network"),
+        ("E: Failed to fetch http://m/Packages  File has unexpected size (2 != 1)\nE: Some", "(http://m/Packages does"),
     ],
 )
 def test_a_failed_update_has_a_next_step(said: str, hint: str) -> None:
