@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,6 +70,43 @@ def test_a_compose_killed_while_it_waits_finds_its_build(built: Composer, tmp_pa
     assert (record["build"], record["request"], record["source"]) == (1, lock.hub.request, "compose-agent")
     assert record["buildinfo"]["name"].startswith("compose-agent_")
     assert record["url"] is None, "our own hub has another address the next time"
+
+
+def hub_process(state: Path) -> int:
+    """The one of whose words one is its state directory."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = entry.read_bytes().split(b"\0")
+            if b"up" in words and any(os.fsencode(state) in word for word in words):
+                return int(entry.parent.name)
+    raise AssertionError("no hub runs")
+
+
+@pytest.mark.slow
+def test_a_hub_that_vanishes_is_said_and_resume_finds_another(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, built: Composer
+) -> None:
+    state = tmp_path_factory.mktemp("vanishing")
+    alone = Composer(built.manifest, {"XDG_STATE_HOME": str(state), "DEBOOTC_HUB_STATE": str(state / "hub")})
+    log = tmp_path / "log"
+    process = alone.start("build", alone.manifest, "--target", tmp_path / "out", "--until", "lock", log=log)
+    end = time.monotonic() + 600
+    while "asked of a builder" not in (log.read_text() if log.exists() else ""):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    os.kill(hub_process(state / "hub"), signal.SIGKILL)
+    assert process.wait(timeout=900) == 6, log.read_text()
+    (path,) = (tmp_path / "out").glob("Test-13-*")
+    told = log.read_text()
+    assert "task request: " in told
+    assert "hub" in told.rpartition("task request: ")[2], told
+    assert f"resume {path}" in told
+    assert "Traceback" not in told
+    compose = ComposeDirectory(path)
+    assert compose.status() is Status.DOOMED
+    alone.call("resume", path)
+    assert [one.name for one in load_lock(compose.lock_path).variants["server.amd64"].hub] == ["compose-agent"]
 
 
 def test_a_package_that_does_not_build_ends_with_its_reason(built: Composer, tmp_path: Path) -> None:
