@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,18 @@ def _pin(task: Task, lock: Lock) -> None:
 
 
 def _with_earlier_time(task: Task, lock: Lock) -> Lock:
-    """If nothing has changed since the compose before, its time, version and parents stay: so do the outputs then."""
+    """If nothing has changed since the compose before, its time, version and parents stay: so do the outputs then.
+
+    Errors: Failure if this one would be older than what it follows: machines never go back by themselves.
+    """
     before = load_earlier_lock(task.context.get("previous"))
     if before is None or before.content != lock.content:
+        if before is not None and task.context.get("parents") and lock.timestamp < before.timestamp:
+            now, then = (datetime.fromtimestamp(one.timestamp, UTC).isoformat() for one in (lock, before))
+            raise Failure(
+                f"the clock says {now}, and the compose before is of {then}: no machine would update to this",
+                hint="set the clock right, then resume; or begin anew with --previous none",
+            )
         return lock
     task.say(f"the same packages as {before.version}")
     return lock.model_copy(update={"timestamp": before.timestamp, "version": before.version, "parents": before.parents})

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 import pytest
 
-from deb_bootc_compose.lock import Lock, LockedPackage, LockedVariant
+from deb_bootc_compose.lock import Lock, LockedPackage, LockedVariant, write_lock
 from deb_bootc_compose.tasks import lock as task_lock
+from debcore.errors import Failure
 from debcore.http import HttpFailure
 from debcore.hub.upkeep import PinAsk
 
@@ -58,6 +59,29 @@ def test_ids_of_the_compose_before_are_the_ledger(tmp_path: Path) -> None:
     (lock.parent / "work/ids.a.amd64").write_text("g _ssh 101\n")
     assert ids(lock) == "g _ssh 101\n"
     assert "Debian-13-20261127.n.0" in said[-1]
+
+
+def test_a_clock_that_went_back_is_said_before_a_compose_follows_another(tmp_path: Path) -> None:
+    variant = LockedVariant(asked=(), base=(package("base", "b"),), archive=(), hub=())
+
+    def lock(timestamp: int, *, releases: dict[str, str] | None = None) -> Lock:
+        return Lock(
+            suite="trixie", timestamp=timestamp, version="1", releases=releases or {}, variants={"a.amd64": variant},
+            recipe=str(releases),
+        )  # fmt: skip
+
+    write_lock(tmp_path / "lock.json", lock(2_000_000_000))
+    context: dict[str, Any] = {"previous": str(tmp_path / "lock.json"), "parents": {"a.amd64": {}}}
+    task: Any = SimpleNamespace(context=context, say=lambda _text: None)
+    assert task_lock._with_earlier_time(task, lock(1_700_000_000)).timestamp == 2_000_000_000, "nothing has changed"
+    later = lock(2_000_000_001, releases={"a": "b"})
+    assert task_lock._with_earlier_time(task, later) == later
+    back = lock(1_700_000_000, releases={"a": "b"})
+    with pytest.raises(Failure, match=r"clock says 2023-11-14T.*is of 2033-05-18") as caught:
+        task_lock._with_earlier_time(task, back)
+    assert "set the clock right, then resume" in caught.value.hint
+    context["parents"] = {}
+    assert task_lock._with_earlier_time(task, back) == back, "it follows nothing"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, hub: tuple[LockedPackage, ...], code: int = 0) -> list[str]:
