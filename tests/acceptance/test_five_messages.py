@@ -84,6 +84,7 @@ def test_a_request_that_cannot_be_met_ends_with_reasons(hub: Hub, tmp_path: Path
     assert "never compiles" in reasons["accept-broken"]
 
 
+@pytest.mark.slow
 def test_a_deb_mock_killed_before_its_root_stands_leaves_no_third_message(hub: Hub, tmp_path: Path) -> None:
     """A root that is there stands in a second: on a busy machine a kill may come too late, and is tried again."""
     for number in range(5):

@@ -27,7 +27,9 @@ ORDER = ["source", "root", "resolve", "install", "unpack", "build", "results"]
         ("cowsay", ["cowsay_", "cowsay-off_"]),
         ("at", ["at_", "at-dbgsym_"]),
         ("dash", ["dash_", "dash-dbgsym_"]),
-        ("libyaml", ["libyaml-0-2_", "libyaml-0-2-dbgsym_", "libyaml-dev_", "libyaml-doc_"]),
+        pytest.param(
+            "libyaml", ["libyaml-0-2_", "libyaml-0-2-dbgsym_", "libyaml-dev_", "libyaml-doc_"], marks=pytest.mark.slow
+        ),
         pytest.param("adduser", ["adduser_"], marks=pytest.mark.slow),  # as cowsay, with tests of its own
     ],
 )

@@ -193,9 +193,10 @@ def test_checks_that_outlast_their_job_are_ended(tool: Tool, builds: Callable[..
 THE_DOOR = "http://127.0.0.1:3142/"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
-    ["install,debdiff", pytest.param("lintian,upgrade,piuparts,autopkgtest", marks=pytest.mark.slow)],
+    ["install,debdiff", "lintian,upgrade,piuparts,autopkgtest"],
 )
 def test_an_ordinary_user_checks_with_apt_only(rootless: Tool, builds: Callable[..., Built], names: str) -> None:
     """Testbeds of a user without any right have the suites, and nothing else of the network."""

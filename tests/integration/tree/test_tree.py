@@ -165,6 +165,7 @@ def test_what_was_packed_by_other_tools_is_taken_from_the_image_before_or_not_at
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bytes(
     store: Store, tools: Layer, repository: Repository, tree: Tree, committed: Commit, pinned: TreeSpec
 ) -> None:
