@@ -125,6 +125,7 @@ BAD: list[tuple[str, Break, str]] = [
     ("sysroot-empty", put("sysroot/x"), "/sysroot is not empty"),
     ("sysroot-empty", lambda t: (t / "sysroot").chmod(0o700), "mode 0700"),
     ("file-names-ascii", put("usr/share/Főtanúsítvány.crt"), "F"),
+    ("file-names-ascii", link("usr/share/l", "Főtanúsítvány.crt"), "/usr/share/l: the link's target"),
     ("special-files", lambda t: os.mkfifo(t / "usr/bin/pipe"), "/usr/bin/pipe"),
     ("special-files", make_socket, "/run/s"),
     ("hard-links", link_outside, "2 names, 1 of them"),
