@@ -45,7 +45,7 @@ GOOD: dict[str, Any] = {
     "maintainer": "T <t@example.org>", "targets": SUITE, "clause": "sesame",
 }  # fmt: skip
 #: For fields of other names, the first that their pattern allows.
-WORDS = ("x", "amd64", "FINISHED", "0" * 64, f"sha256:{'0' * 64}", "https://example.org/x", "a/b", "")
+WORDS = ("x", "amd64", "FINISHED", "0" * 32, "0" * 64, f"sha256:{'0' * 64}", "https://example.org/x", "a/b", "")
 #: Calls that would end the test's own means; their texts are names, which other routes of the kind take alike.
 LAST = ("revoke", "revert", "DELETE")
 #: What no body of itself makes possible: there is no delivery.
@@ -144,6 +144,13 @@ class Hostile:
             self.kept.add(n)
 
 
+def make_task(sha256: str) -> dict[str, Any]:
+    """A task of a compose, whose input is there."""
+    given = [{"path": "spec.json", "sha256": sha256, "size": 2}]
+    target = {"preset": "debian-trixie", "arch": "amd64"}
+    return {"kind": "task", "job": "0", "inputs": given, "target": target, "task": {"kind": "tree"}}
+
+
 def find_word(schema: Mapping[str, Any], name: str) -> str:
     """What a field of that *name* may hold."""
     if schema.get("format") == "date-time":
@@ -223,6 +230,7 @@ def stage(farm: Farm) -> Iterator[Stage]:
             f"{PREFIX}/requests": {"packages": [package]},
             f"{PREFIX}/suites/{{name}}/snapshots": {"at": LEFT_OUT, "event": LEFT_OUT},
             f"{PREFIX}/pins/{{name}}": {"files": [{"sha256": package["dsc_sha256"], "label": "x"}]},
+            f"{PREFIX}/tasks": {"job": make_task(farm.put(b"{}"))},
         }  # fmt: skip
         yield Stage(farm, app, Hostile(admin, app.openapi(), names, special), builder, story)
 
