@@ -24,6 +24,9 @@ QEMU_SUITE = "trixie"
 #: The port that the guest's report is written to: /dev/virtio-ports/NAME in the guest.
 REPORT_PORT = "debootc.report"
 
+#: qemu-system-arm comes without iPXE's images for network cards, which qemu-system-x86 depends on.
+NO_ROM = ",romfile="
+
 OVMF = "/usr/share/OVMF"
 AAVMF = "/usr/share/AAVMF"
 
@@ -73,7 +76,7 @@ def qemu_argv(machine: Machine) -> list[str]:
         "-accel", "tcg,thread=multi", "-smp", str(machine.cpus), "-m", str(machine.memory),
         *_firmware_words(machine, code),
         "-drive", f"if=virtio,format={machine.disk_format},file={machine.disk},snapshot=on",
-        "-netdev", netdev, "-device", "virtio-net-pci,netdev=net0",
+        "-netdev", netdev, "-device", f"virtio-net-pci,netdev=net0{NO_ROM if machine.arch == 'arm64' else ''}",
         "-device", "virtio-rng-pci",
     ]  # fmt: skip
     if machine.overlay is not None:
