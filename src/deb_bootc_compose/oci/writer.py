@@ -185,7 +185,7 @@ def write_layer(
     diff_id = sink.digest.hexdigest()
     old = known.get(diff_id)
     before = Path("/previous/blobs/sha256") / str(old["digest"]) if old is not None else None
-    if before is not None and before.is_file():
+    if before is not None and before.is_file() and hash_file(before) == before.name:
         digest = before.name
         shutil.copyfile(before, blobs / digest)
     else:

@@ -22,7 +22,7 @@ KINDS: Mapping[str, int] = {
     "commit": 1,  # OSTree
     "container": 2,  # OCI layout
     "replay": 1,  # the layout imported as bootc would, compared with the commit
-    "image": 1,  # disks
+    "image": 2,  # disks
     "boot": 1,
     "update": 1,  # from the compose before, over HTTP, and back
     "fallback": 1,  # an update that does not boot

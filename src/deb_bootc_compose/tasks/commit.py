@@ -82,11 +82,11 @@ def take_parent(task: Task, repository: Repository, parent: LockedParent, signer
 
 
 def adopt(task: Task, found: Mapping[str, Any]) -> Done:
-    """The commit and its signature pulled from the earlier compose's repository."""
+    """The commit and its signature pulled from the earlier compose's repository; every object is looked at."""
     value = found["result"]["value"]
     path = task.compose.path / value["repo"]
     path.parent.mkdir(parents=True, exist_ok=True)
     repository = init_repo(Store.open(), path, suite=task.params["suite"])
     source = Bind(source=Path(found["path"], value["repo"]), target="/earlier")
-    repository.run("pull-local", "--disable-fsync", "/earlier", value["commit"], binds=(source,))
+    repository.run("pull-local", "--disable-fsync", "--untrusted", "/earlier", value["commit"], binds=(source,))
     return Done(value, tuple(paths_of(found)))

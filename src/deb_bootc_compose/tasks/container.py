@@ -12,6 +12,7 @@ from typing import Any
 from deb_bootc_compose.derive.base import load_layout_below, load_tree_below
 from deb_bootc_compose.earlier import paths_of
 from deb_bootc_compose.lock import LockedParent, load_lock
+from deb_bootc_compose.oci.content import hash_file
 from deb_bootc_compose.oci.image import Base, ImageConfig, write_layout
 from deb_bootc_compose.oci.plan import Rule
 from deb_bootc_compose.tasks.tree import open_tree
@@ -76,11 +77,14 @@ def describe_before(parent: LockedParent | None) -> dict[str, Any]:
 
 
 def adopt(task: Task, found: Mapping[str, Any]) -> Done:
-    """Blobs are linked; the index begins without tags."""
+    """Blobs are linked, if each is what its name says; the index begins without tags."""
     value = found["result"]["value"]
     source, target = Path(found["path"], value["path"]), task.compose.path / value["path"]
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, copy_function=os.link)
+    for blob in (target / "blobs/sha256").iterdir():
+        if hash_file(blob) != blob.name:
+            raise Failure(f"{blob.name[:12]} of the layout is damaged there")
     write_index(target, value["digest"], [])
     return Done(value, tuple(paths_of(found)))
 
