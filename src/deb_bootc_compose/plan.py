@@ -140,7 +140,7 @@ def _tree_params(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, st
         "units": content["units"], "kargs": content["kargs"],
         "layout": content["layout"], "var": content["var"], "os-release": content["os-release"],
         "ids-strict": variant.users.strict,
-        "boot-files": files_digest(),
+        "grow": variant.grow, "boot-files": files_digest(grow=variant.grow is not False),
         "files": [
             {"to": file.to, "mode": file.mode, "sha256": digests[file.source]} for file in variant.add_files
         ],
@@ -186,7 +186,7 @@ def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str
         if "boot" in wanted:
             yield _node(
                 "boot", name, needs=(f"image.{name}", f"commit.{name}", tree, *first),
-                params={"key": name, "arch": spec.arch},
+                params={"key": name, "arch": spec.arch, "grow": variant.grow},
             )  # fmt: skip
         if "fallback" in wanted:
             needs = (f"image.{name}", f"commit.{name}", "lock", tree, *first)

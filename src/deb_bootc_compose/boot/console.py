@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from deb_bootc_compose.boot.credentials import merge_credentials
 from deb_bootc_compose.boot.override import NOTHING, OVERLAY, Override
 from deb_bootc_compose.boot.qemu import Machine, console_credentials, qemu_argv
-from deb_bootc_compose.boot.run import DISK, VARS, open_parts
-from debroot.sandbox import run_in, start_in
+from deb_bootc_compose.boot.run import MACHINE, VARS, open_parts
+from debroot.sandbox import Sandbox, run_in, start_in
 from debroot.store import Store
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,32 @@ class Console:
     @property
     def ssh(self) -> tuple[str, ...]:
         """The command that opens a shell as root."""
-        return (
-            "ssh", "-i", str(self.key), "-p", str(self.port), "-o", "StrictHostKeyChecking=no",
-            "-o", "UserKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR", "root@127.0.0.1",
-        )  # fmt: skip
+        return ssh_argv(str(self.key), self.port)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Made for one run: the key of who comes in, and the host's, which else takes an emulated machine many seconds."""
+
+    public: str  #: one line of authorized_keys
+    private: bytes
+    inside: str  #: where the sandbox has the private key
+    host: bytes  #: private key of the guest
+
+
+def ssh_argv(key: str, port: int) -> tuple[str, ...]:
+    return (
+        "ssh", "-i", key, "-p", str(port), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+        "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR", "root@127.0.0.1",
+    )  # fmt: skip
+
+
+def make_keys(sandbox: Sandbox) -> Keys:
+    """New keys, in the machine's throw-away directory; the caller gets them by way of standard output."""
+    key, host = f"{MACHINE}/key", f"{MACHINE}/host-key"
+    make = 'for n in "$@"; do ssh-keygen -q -t ed25519 -N "" -C throw-away -f "$n"; done; cat "$1.pub" "$1"'
+    public, _, private = run_in(sandbox, ["sh", "-euc", make, "sh", key, host], capture=True).stdout.partition(b"\n")
+    return Keys(public.decode(), private, key, run_in(sandbox, ["cat", host], capture=True).stdout)
 
 
 def open_console(
@@ -56,21 +79,15 @@ def open_console(
         parts = stack.enter_context(
             open_parts(store, image, secure_boot=secure_boot, network=True, tty=tty, arch=arch, binds=override.binds())
         )
-        # The shell prints key and public key together: they never touch a disk but the caller's private directory.
-        made = run_in(
-            parts.sandbox,
-            ["sh", "-euc", "ssh-keygen -q -t ed25519 -N '' -C throw-away -f /tmp/key; cat /tmp/key.pub /tmp/key"],
-            capture=True,
-        ).stdout
-        public, _, private = made.partition(b"\n")
+        keys = make_keys(parts.sandbox)
         key = parts.host_dir / "key"
         key.touch(mode=0o600)
-        key.write_bytes(private)
+        key.write_bytes(keys.private)
         console = Console(port or find_free_port(), key)
         machine = Machine(
-            disk=DISK, disk_format=parts.disk_format, arch=arch, firmware_vars=VARS, interactive=tty,
+            disk=parts.disk, disk_format=parts.disk_format, arch=arch, firmware_vars=VARS, interactive=tty,
             ssh_port=console.port, restrict_network=False, secure_boot=secure_boot, memory=memory, cpus=cpus,
-            credentials={**console_credentials(public.decode()), **override.credentials},
+            credentials=merge_credentials(console_credentials(keys.public, keys.host), override.credentials),
             kernel=override.boots, overlay=OVERLAY if override.disk else None,
         )  # fmt: skip
         ready(console)

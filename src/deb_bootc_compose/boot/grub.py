@@ -11,7 +11,9 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from deb_bootc_compose.boot.grow import grow_files
 from deb_bootc_compose.boot.health import health_files
+from deb_bootc_compose.boot.login import login_files
 
 #: Where the generator is in an image.
 GENERATOR = "/usr/libexec/deb-bootc/grub-generator"
@@ -39,24 +41,27 @@ def generator() -> bytes:
     return Path(__file__).with_name("grub-generator").read_bytes()
 
 
-def image_files(*, grub_mkconfig: bool = True) -> Mapping[str, tuple[int, bytes]]:
+def image_files(*, grub_mkconfig: bool = True, grow: bool = True) -> Mapping[str, tuple[int, bytes]]:
     """Absolute path in the image → (mode, content), all owned by root.
 
     *grub_mkconfig*: also take grub-mkconfig's place, so that every `ostree admin` and update-grub write a good menu,
     whatever their environment. Over grub-common's own file too: that one writes an empty menu where
-    /etc/default/grub is missing, and a machine with an empty menu does not boot.
+    /etc/default/grub is missing, and a machine with an empty menu does not boot. *grow*: onto a larger disk.
     """
     files = {
         GENERATOR: (0o755, generator()),
         DROP_IN: (0o644, _DROP_IN.encode()),
         **health_files(),
+        **login_files(),
+        **(grow_files() if grow else {}),
     }
     if grub_mkconfig:
         files[GRUB_MKCONFIG] = (0o755, _GRUB_MKCONFIG.encode())
     return files
 
 
-def files_digest() -> str:
+def files_digest(*, grow: bool = True) -> str:
     """SHA-256 of image_files(): what a tree's identity depends on."""
-    content = [f"{path} {mode:o} {hashlib.sha256(data).hexdigest()}" for path, (mode, data) in image_files().items()]
+    files = image_files(grow=grow).items()
+    content = [f"{path} {mode:o} {hashlib.sha256(data).hexdigest()}" for path, (mode, data) in files]
     return hashlib.sha256("\n".join(content).encode()).hexdigest()

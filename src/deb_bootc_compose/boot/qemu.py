@@ -16,9 +16,12 @@ from typing import Literal
 from debcore.errors import ConfigError
 
 #: Packages of the tools root that runs QEMU. Bookworm's QEMU 7.2 corrupts multi-threaded emulation: use trixie's.
-QEMU_PACKAGES = ("qemu-system-x86", "ovmf", "openssh-client", "busybox")
+QEMU_PACKAGES = ("qemu-system-x86", "qemu-utils", "ovmf", "openssh-client", "busybox")
 #: By Debian architecture of the machine.
-MACHINES = {"amd64": QEMU_PACKAGES, "arm64": ("qemu-system-arm", "qemu-efi-aarch64", "openssh-client", "busybox")}
+MACHINES = {
+    "amd64": QEMU_PACKAGES,
+    "arm64": ("qemu-system-arm", "qemu-utils", "qemu-efi-aarch64", "openssh-client", "busybox"),
+}
 QEMU_SUITE = "trixie"
 
 #: The port that the guest's report is written to: /dev/virtio-ports/NAME in the guest.
@@ -179,9 +182,23 @@ StandardError=journal
     }
 
 
-def console_credentials(public_key: str) -> dict[str, bytes]:
-    """Credentials that let the owner of *public_key* (one line of authorized_keys) in as root by ssh."""
-    return {"ssh.authorized_keys.root": f"{public_key}\n".encode(), **network_credentials()}
+def console_credentials(public_key: str, host_key: bytes) -> dict[str, bytes]:
+    """Credentials that let the owner of *public_key* (one line of authorized_keys) in as root by ssh.
+
+    The guest has *host_key* (a private ed25519 key) and makes none: Debian's sshd-keygen.service is told so.
+    """
+    drop_in = """\
+[Service]
+ImportCredential=debootc.host-key
+ExecStart=
+ExecStart=/bin/sh -c 'install -m600 "$$CREDENTIALS_DIRECTORY/debootc.host-key" /etc/ssh/ssh_host_ed25519_key'
+"""
+    return {
+        "ssh.authorized_keys.root": f"{public_key}\n".encode(),
+        "debootc.host-key": host_key,
+        "systemd.unit-dropin.sshd-keygen.service~debootc": drop_in.encode(),
+        **network_credentials(),
+    }
 
 
 def network_credentials() -> dict[str, bytes]:

@@ -39,6 +39,29 @@ class Deployment(BaseModel):
     origin: str
 
 
+class Growth(BaseModel):
+    """The disk and its root, in bytes. `table`: SHA-256 of the partition table."""
+
+    model_config = ConfigDict(frozen=True)
+
+    able: bool  #: the image has what makes it grow
+    disk: int
+    start: int
+    partition: int
+    filesystem: int
+    table: str
+
+    @property
+    def problem(self) -> str:
+        """Why the root does not reach to the end of its disk; empty if it does."""
+        behind = self.disk - self.start - self.partition
+        if behind > SPARE:
+            return f"the root did not grow: {behind // 1024**2} MiB of the disk are behind its partition"
+        if self.filesystem + 4096 <= self.partition:
+            return f"the root did not grow: its file system has {self.filesystem} bytes of {self.partition}"
+        return ""
+
+
 class Timing(BaseModel):
     """Seconds. `boot` is the host's clock from power-on to the report, the others are the guest's since its kernel."""
 
@@ -68,6 +91,7 @@ class BootReport(BaseModel):
     secure_boot: bool
     machine_id: str
     timing: Timing
+    growth: Growth | None = None  #: None: the root is no partition, or the guest did not say
     problems: tuple[str, ...] = ()
 
     @property
@@ -91,6 +115,9 @@ class Answer:
     status: int
     text: str
 
+
+#: Bytes that may stay free behind a root: the second partition table, and what makes whole MiB. `grow` has the same.
+SPARE = 2 * 1024**2
 
 PROBE = re.compile(r"PROBE (\S+) (\d+) (\S*)")
 STATUS_HEAD = re.compile(
@@ -175,6 +202,7 @@ def parse_report(text: str, *, boot_seconds: float) -> BootReport:
             multi_user=_seconds(target.get("ActiveEnterTimestampMonotonic")),
             finished=_seconds(times.get("FinishTimestampMonotonic")),
         ),
+        growth=_growth(answers.get("growth")),
     )
 
 
@@ -198,6 +226,8 @@ def judge(report: BootReport, *, commit: str | None = None) -> BootReport:
         problems.append(f"`ostree admin status` names {len(booted)} booted deployments")
     elif commit is not None and booted[0].commit != commit:
         problems.append(f"it runs commit {booted[0].commit[:12]}, not {commit[:12]}")
+    if report.growth is not None and report.growth.able and report.growth.problem:
+        problems.append(report.growth.problem)
     problems += [f"package {name} is not installed" for name, version in report.packages.items() if version is None]
     return report.model_copy(update={"problems": tuple(problems)})
 
@@ -207,6 +237,17 @@ def _mount(target: str, answers: dict[str, Answer]) -> Mount:
     writable = answers.get(f"writable:{target}", Answer(1, "")).status == 0
     told = tuple(options.split(",")) if options else ()
     return Mount(target=target, fstype=fstype, options=told, source=source.strip(), writable=writable)
+
+
+def _growth(answer: Answer | None) -> Growth | None:
+    if answer is None or answer.status != 0:
+        return None
+    told = parse_properties(answer.text)
+    try:
+        numbers = {name: int(told[name]) for name in ("disk", "start", "partition", "filesystem")}
+        return Growth(able=told["able"] == "yes", table=told["table"], **numbers)
+    except (KeyError, ValueError):
+        return None
 
 
 def _version(answer: Answer) -> str | None:

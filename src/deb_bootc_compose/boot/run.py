@@ -37,7 +37,11 @@ POLL = 0.25
 
 MACHINE = "/machine"
 DISK = f"{MACHINE}.img"
+LARGER = f"{MACHINE}/larger.qcow2"
 VARS = f"{MACHINE}/vars.fd"
+
+#: Bytes by which a gate's disk is larger than its image: the system must take them.
+ROOM = 1024**3
 
 #: Terminal control that firmware and GRUB put into a console log.
 CONTROL = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>cM78])|[\x00-\x08\x0b-\x1f\x7f]")
@@ -62,12 +66,13 @@ def run_boot(
     cpus: int = 2,
     arch: str = "amd64",
     override: Override = NOTHING,
+    room: int = 0,
 ) -> BootReport:
     """Boot *image* (of a format that we make) once, return its judged report; what the guest writes is thrown away.
 
     *packages*: names whose installed version is asked for. *commit*: what must be running. *timeout*: seconds from
     power-on to the report. *console_log* gets everything the machine prints. *memory* is in MiB. *override*: what is
-    laid over the image.
+    laid over the image. *room*: bytes by which its disk is larger than the image.
     Errors: LimitHit without a report in time, BuildFailed if the machine stops before it: both quote the console.
     """
     for name in packages:
@@ -75,12 +80,12 @@ def run_boot(
             raise ConfigError("packages", f"{name!r} is no package name")
     with ExitStack() as stack:
         parts = stack.enter_context(
-            open_parts(store, image, secure_boot=secure_boot, binds=override.binds(), arch=arch)
+            open_parts(store, image, secure_boot=secure_boot, binds=override.binds(), arch=arch, room=room)
         )
         console = stack.enter_context(console_log.open("wb"))
         report = stack.enter_context((parts.host_dir / "report").open("wb"))
         machine = Machine(
-            disk=DISK,
+            disk=parts.disk,
             disk_format=parts.disk_format,
             arch=arch,
             firmware_vars=VARS,
@@ -130,6 +135,7 @@ class Parts:
     """What a machine is put together from."""
 
     sandbox: Sandbox
+    disk: str  #: as the sandbox has it
     disk_format: DiskFormat
     host_dir: Path  #: a private directory of the caller, gone with the machine
 
@@ -144,8 +150,12 @@ def open_parts(
     tty: bool = False,
     binds: Sequence[Bind] = (),
     arch: str = "amd64",
+    room: int = 0,
 ) -> Iterator[Parts]:
-    """Sandbox with QEMU, fresh firmware variables, the image opened for reading. *network*: the host's, for ssh."""
+    """Sandbox with QEMU, fresh firmware variables, the image opened for reading. *network*: the host's, for ssh.
+
+    *room*: bytes that the disk has behind what is the image's; the image is then what lies under a file that is empty.
+    """
     layer = qemu_tools(store, arch)
     with ExitStack() as stack:
         stack.enter_context(store.using(layer))
@@ -165,7 +175,13 @@ def open_parts(
         )
         _, template = firmware(secure_boot, arch)
         run_in(sandbox, ["cp", template, VARS], capture=True)
-        yield Parts(sandbox, find_format(image), host_dir)
+        disk, kind = DISK, find_format(image)
+        if room:
+            make = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", DISK, "-F", kind, LARGER]
+            run_in(sandbox, make, capture=True)
+            run_in(sandbox, ["qemu-img", "resize", "-q", "-f", "qcow2", LARGER, f"+{room}"], capture=True)
+            disk, kind = LARGER, "qcow2"
+        yield Parts(sandbox, disk, kind, host_dir)
 
 
 #: How the formats that we make begin; a dynamic VHD has a copy of its footer there.

@@ -64,11 +64,13 @@ def judge_update(
     if len(boots) > 1:
         checks += clean("new-boots", reports[1], after)
         checks += kept("new", boots[1])
+        checks += stays("new", reports[0], reports[1])
     if rollback and len(boots) > 1:
         checks.append(done("rollback", parse_answers(boots[1].text).get("rollback")))
         if len(boots) > 2:
             checks += starts("old-boots", reports[2], before)
             checks += kept("old", boots[2])
+            checks += stays("old", reports[1], reports[2])
     checks += complete(boots, 3 if rollback else 2, checks)
     return GateReport(
         gate="update", before=before, after=after, steps=steps(boots), checks=tuple(checks), boots=reports
@@ -96,6 +98,7 @@ def judge_fallback(boots: Sequence[Boot], *, before: str, broken: str, console: 
     if len(boots) > 1:
         checks += clean("fell-back", reports[1], before)
         checks += kept("fallen-back", boots[1])
+        checks += stays("fallen-back", reports[0], reports[1])
         there = any(one.commit == broken and not one.booted for one in reports[1].deployments)
         checks.append(Check(name="broken-is-there", ok=there, detail="" if there else "it was never deployed"))
     checks += complete(boots, 2, checks)
@@ -155,6 +158,14 @@ def kept(where: str, boot: Boot) -> Iterator[Check]:
         answer = answers.get(f"kept:{name}")
         ok = answer is not None and answer.status == 0
         yield Check(name=f"{name}-kept ({where})", ok=ok, detail="" if ok else _end(answer.text if answer else ""))
+
+
+def stays(where: str, before: BootReport, now: BootReport) -> Iterator[Check]:
+    """A disk that the boot before grew onto is then left as it is, to the byte of its table."""
+    if before.growth is not None and before.growth.able and not before.growth.problem:
+        same = now.growth is not None and now.growth.model_copy(update={"able": True}) == before.growth
+        detail = "" if same else f"{before.growth} became {now.growth}"
+        yield Check(name=f"disk-stays ({where})", ok=same, detail=detail)
 
 
 def complete(boots: Sequence[Boot], number: int, checks: Sequence[Check]) -> Iterator[Check]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deb_bootc_compose.boot.qemu import Machine, network_credentials, qemu_argv, report_credentials
-from deb_bootc_compose.boot.run import DISK, POLL, VARS, last_lines, open_parts
+from deb_bootc_compose.boot.run import POLL, ROOM, VARS, last_lines, open_parts
 from debcore.errors import BuildFailed, LimitHit
 from debroot.sandbox import Bind, start_in
 from debroot.store import Store
@@ -52,7 +52,7 @@ def run_plan(
     console_log: Path, patience: float, say: Say, memory: int = 2048, cpus: int = 2,
     arch: str = "amd64",
 ) -> tuple[Boot, ...]:  # fmt: skip
-    """Boot *image* once for each word of *plan* (see `guest`); what it writes is thrown away at the end.
+    """Boot *image* once for each word of *plan* (see `guest`), on a disk with ROOM behind it; nothing written stays.
 
     *patience*: seconds in which the next line must come. *key*: of whom updates are signed by, armoured, or empty.
     Errors: LimitHit if the guest falls silent, BuildFailed if the machine stops: both say where, and quote the console.
@@ -63,12 +63,12 @@ def run_plan(
         environment={"PLAN": " ".join(plan), **environment}, files={"debootc.key": key.encode()},
     )  # fmt: skip
     with ExitStack() as stack:
-        parts = stack.enter_context(open_parts(store, image, secure_boot=True, binds=binds, arch=arch))
+        parts = stack.enter_context(open_parts(store, image, secure_boot=True, binds=binds, arch=arch, room=ROOM))
         console = stack.enter_context(console_log.open("wb"))
         report = stack.enter_context((parts.host_dir / "report").open("wb"))
         machine = Machine(
-            disk=DISK, disk_format=parts.disk_format, arch=arch, firmware_vars=VARS, report=True, www=WWW, reboots=True,
-            memory=memory, cpus=cpus, credentials={**credentials, **network_credentials()},
+            disk=parts.disk, disk_format=parts.disk_format, arch=arch, firmware_vars=VARS, report=True, www=WWW,
+            reboots=True, memory=memory, cpus=cpus, credentials={**credentials, **network_credentials()},
         )  # fmt: skip
         started = time.monotonic()
         running = stack.enter_context(start_in(parts.sandbox, qemu_argv(machine), stdout=console, stderr=report))

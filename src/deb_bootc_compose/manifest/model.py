@@ -250,6 +250,7 @@ class Tree(Strict):
     units: Units = Units()
     kargs: tuple[Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=500)], ...] = ()
     layout: Layout = Layout()
+    grow: bool | None = None  #: onto a larger disk, at boot; null: where the image has systemd-repart
     var: Var = Var()
     os_release: dict[Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")], str] = {}  #: added to it
     users: Users = Users()

@@ -23,9 +23,9 @@ KINDS: Mapping[str, int] = {
     "container": 2,  # OCI layout
     "replay": 1,  # the layout imported as bootc would, compared with the commit
     "image": 2,  # disks
-    "boot": 1,
-    "update": 1,  # from the compose before, over HTTP, and back
-    "fallback": 1,  # an update that does not boot
+    "boot": 2,
+    "update": 2,  # from the compose before, over HTTP, and back
+    "fallback": 2,  # an update that does not boot
     "metadata": 1,
     "publish": 1,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deb_bootc_compose.boot.run import run_boot
+from deb_bootc_compose.boot.run import ROOM, run_boot
 from deb_bootc_compose.lock import load_lock
 from deb_bootc_compose.worker import Done, Task
 from debcore.errors import BuildFailed
@@ -23,7 +23,7 @@ def run_task(task: Task) -> Done:
     report = run_boot(
         Store.open(), task.compose.path / image["path"], packages=sorted(built),
         commit=task.input("commit")["commit"], console_log=console, timeout=TIMEOUT,
-        arch=task.params["arch"],
+        arch=task.params["arch"], room=ROOM,
     )  # fmt: skip
     path = task.compose.logs / f"boot.{task.params['key']}.json"
     write_file(path, report.model_dump_json(indent=1) + "\n")
@@ -34,6 +34,9 @@ def run_task(task: Task) -> Done:
             problems.append(f"{name} is {found}, not {version}")
     if "composefs" in task.input("tree")["features"] and not report.composefs:
         problems.append("the image's ostree has composefs, but the root is none")
+    grown = report.growth if report.growth is not None and report.growth.able else None
+    if grown is None and task.params["grow"]:
+        problems.append("the manifest says `grow: true`, but nothing grows it")
     if problems:
         raise BuildFailed(
             f"the image boots, but: {'; '.join(problems)}", hint=f"read {console} and {path}, then correct the manifest"
@@ -42,8 +45,11 @@ def run_task(task: Task) -> Done:
         task.say(f"the running system has {name} {report.packages[name]}")
     root = "a composefs root" if report.composefs else "an ordinary root"
     task.say(f"up after {report.timing.boot:.0f} s, no failed unit, {root}")
+    size = f"{grown.filesystem // 1024**2} MiB" if grown else ""
+    task.say(f"the root grew onto a larger disk: {size}" if grown else "the image does not grow onto a larger disk")
     value = {
         "state": report.state, "kernel": report.kernel, "packages": report.packages,
         "secure_boot": report.secure_boot, "image": image["path"], "composefs": report.composefs,
+        "grows": grown is not None,
     }  # fmt: skip
     return Done(value, (str(path.relative_to(task.compose.path)),))

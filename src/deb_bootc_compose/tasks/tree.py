@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deb_bootc_compose.boot.grow import grows
 from deb_bootc_compose.boot.grub import image_files
 from deb_bootc_compose.derive.base import load_tree_below
 from deb_bootc_compose.farm.order import fetch_tree
@@ -72,9 +73,10 @@ def _finish(task: Task, variant: LockedVariant) -> FinishOptions:
     params = task.params
     units, layout = params["units"], params["layout"]
     files: Path = task.compose.work / "files"
+    boot = image_files(grow=grows(params["grow"], {package.name for package in variant.installed.values()}))
     return FinishOptions(
         add_files=(
-            *(AddFile(path=path, content=content, mode=mode) for path, (mode, content) in image_files().items()),
+            *(AddFile(path=path, content=content, mode=mode) for path, (mode, content) in boot.items()),
             *(
                 AddFile(path=file["to"], content=(files / file["sha256"]).read_bytes(), mode=int(file["mode"], 8))
                 for file in params["files"]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import deb_bootc_compose.boot.grub as grub
+from deb_bootc_compose.boot.grow import GROW, grows
 from debcore.command import Completed, run
+from debcore.errors import ConfigError
 
 GENERATOR = Path(grub.__file__).with_name("grub-generator")
 
@@ -163,3 +165,14 @@ def test_an_image_gets_the_generator_and_everything_that_calls_it() -> None:
     assert grub.GRUB_MKCONFIG not in grub.image_files(grub_mkconfig=False)
     assert all(path.startswith("/usr/") for path in files)
     assert grub.files_digest() == grub.files_digest()
+
+
+def test_an_image_grows_unless_it_shall_not() -> None:
+    assert GROW in grub.image_files()
+    assert not [path for path in grub.image_files(grow=False) if "grow" in path or "repart" in path]
+    assert grub.files_digest(grow=False) != grub.files_digest()
+    assert grows(None, ()), "a package that comes later finds its unit"
+    assert grows(True, ("systemd-repart",))
+    assert not grows(False, ("systemd-repart",))
+    with pytest.raises(ConfigError, match="without systemd-repart does not grow"):
+        grows(True, ("systemd",))

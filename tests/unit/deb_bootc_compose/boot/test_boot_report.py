@@ -64,6 +64,30 @@ def test_a_good_boot_has_no_problem() -> None:
     assert BootReport.model_validate_json(found.model_dump_json()) == found
 
 
+GROWN = "able=yes\ndisk=4294967296\nstart=538968064\npartition=3755978752\nfilesystem=3755978752\ntable=ab"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("", "", ""),
+        ("filesystem=3755978752", "filesystem=2682257408", "its file system has 2682257408 bytes of 3755978752"),
+        ("disk=4294967296", "disk=5368709120", "1024 MiB of the disk are behind its partition"),
+    ],
+)
+def test_a_root_that_can_grow_must_have_grown(old: str, new: str, words: str) -> None:
+    told = GROWN.replace(old, new)
+    found = report({"growth": told})
+    assert found.growth is not None
+    assert " ".join(found.problems).endswith(words)
+    assert report({"growth": told.replace("yes", "no")}).ok  # the image has nothing that grows it
+
+
+def test_a_growth_that_is_not_said_is_none() -> None:
+    for told, status in ((GROWN, 9), ("able=yes", 0), (GROWN.replace("4294967296", "x"), 0)):
+        assert report({"growth": told}, status={"growth": status}).growth is None
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

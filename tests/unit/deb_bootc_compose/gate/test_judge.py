@@ -78,6 +78,25 @@ def test_each_promise_is_named_when_it_is_broken(changes: dict[str, tuple[str, i
     assert detail in failed.detail
 
 
+def grown(*, size: int = 3 * 1024**3, table: str = "a") -> tuple[str, int]:
+    parts = {"disk": 4 * 1024**3, "start": 1024**3, "partition": size, "filesystem": size}
+    return "".join(f"{name}={value}\n" for name, value in {"able": "yes", **parts, "table": table}.items()), 0
+
+
+def test_a_disk_that_was_grown_onto_stays_as_it_is() -> None:
+    assert judged({f"{n}=growth": grown() for n in (1, 2, 3)}).failed == ()
+    again = {"1=growth": grown(), "2=growth": grown(), "3=growth": grown(table="b")}
+    assert [check.name for check in judged(again).failed] == ["disk-stays (old)"]
+    assert [check.name for check in judged({"1=growth": grown(), "3=growth": grown()}).failed] == ["disk-stays (new)"]
+    # A system that does not grow leaves what one before it grew; one that should grow and does not is told.
+    short = grown(size=2 * 1024**3)
+    unable = {"1=growth": (short[0].replace("able=yes", "able=no"), 0), "2=growth": grown(), "3=growth": grown()}
+    assert judged(unable).failed == ()
+    failed = judged({"1=growth": short, "2=growth": short, "3=growth": short}).failed
+    assert [check.name for check in failed] == ["new-boots"]
+    assert "1024 MiB of the disk are behind its partition" in failed[0].detail
+
+
 def test_the_wrong_system_is_told_by_its_commit() -> None:
     for booted, name in (
         ((NEW, NEW, OLD), "previous-boots"),

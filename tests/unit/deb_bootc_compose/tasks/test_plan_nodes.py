@@ -115,6 +115,17 @@ def test_a_change_of_the_tree_is_another_version(manifest: Path) -> None:
     assert nodes(manifest)["lock"].params["recipe"] != before
 
 
+def test_growth_is_said_to_the_tree_and_to_its_gate(manifest: Path) -> None:
+    plain = nodes(manifest)
+    assert plain["boot.server.amd64"].params["grow"] is None
+    for word, value in (("true", True), ("false", False)):
+        (manifest / "compose.yaml").write_text(MANIFEST.replace("suite:", f"grow: {word}\nsuite:"))
+        made = nodes(manifest)
+        assert made["boot.server.amd64"].params["grow"] is made["tree.server.amd64"].params["grow"] is value
+        files = made["tree.server.amd64"].params["boot-files"]
+        assert (files == plain["tree.server.amd64"].params["boot-files"]) is value
+
+
 def test_a_compose_can_end_early(manifest: Path) -> None:
     assert set(nodes(manifest, Options(until="lock"))) == {"source.agent", "source.hostname", "request", "lock"}
 
