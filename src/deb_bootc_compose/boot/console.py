@@ -32,14 +32,8 @@ class Console:
         return ssh_argv(str(self.key), self.port)
 
 
-@dataclass(frozen=True)
-class Keys:
-    """Made for one run: the key of who comes in, and the host's, which else takes an emulated machine many seconds."""
-
-    public: str  #: one line of authorized_keys
-    private: bytes
-    inside: str  #: where the sandbox has the private key
-    host: bytes  #: private key of the guest
+#: Where the sandbox has the private key: in the machine's throw-away directory.
+KEY = f"{MACHINE}/key"
 
 
 def ssh_argv(key: str, port: int) -> tuple[str, ...]:
@@ -49,12 +43,11 @@ def ssh_argv(key: str, port: int) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def make_keys(sandbox: Sandbox) -> Keys:
-    """New keys, in the machine's throw-away directory; the caller gets them by way of standard output."""
-    key, host = f"{MACHINE}/key", f"{MACHINE}/host-key"
-    make = 'for n in "$@"; do ssh-keygen -q -t ed25519 -N "" -C throw-away -f "$n"; done; cat "$1.pub" "$1"'
-    public, _, private = run_in(sandbox, ["sh", "-euc", make, "sh", key, host], capture=True).stdout.partition(b"\n")
-    return Keys(public.decode(), private, key, run_in(sandbox, ["cat", host], capture=True).stdout)
+def make_key(sandbox: Sandbox) -> tuple[str, bytes]:
+    """A new key: its public half, one line of authorized_keys, and the private one, which is KEY in the sandbox too."""
+    make = f'ssh-keygen -q -t ed25519 -N "" -C throw-away -f {KEY}; cat {KEY}.pub {KEY}'
+    public, _, private = run_in(sandbox, ["sh", "-euc", make], capture=True).stdout.partition(b"\n")
+    return public.decode(), private
 
 
 def open_console(
@@ -79,15 +72,15 @@ def open_console(
         parts = stack.enter_context(
             open_parts(store, image, secure_boot=secure_boot, network=True, tty=tty, arch=arch, binds=override.binds())
         )
-        keys = make_keys(parts.sandbox)
+        public, private = make_key(parts.sandbox)
         key = parts.host_dir / "key"
         key.touch(mode=0o600)
-        key.write_bytes(keys.private)
+        key.write_bytes(private)
         console = Console(port or find_free_port(), key)
         machine = Machine(
             disk=parts.disk, disk_format=parts.disk_format, arch=arch, firmware_vars=VARS, interactive=tty,
             ssh_port=console.port, restrict_network=False, secure_boot=secure_boot, memory=memory, cpus=cpus,
-            credentials=merge_credentials(console_credentials(keys.public, keys.host), override.credentials),
+            credentials=merge_credentials(console_credentials(public), override.credentials),
             kernel=override.boots, overlay=OVERLAY if override.disk else None,
         )  # fmt: skip
         ready(console)

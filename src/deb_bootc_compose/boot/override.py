@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from deb_bootc_compose.boot.qemu import host_key_credentials
 from deb_bootc_compose.disk.bench import open_bench
 from deb_bootc_compose.disk.layout import kernel_args, make_identity
 from debcore.errors import CommandFailed, ConfigError, Failure
@@ -111,6 +112,7 @@ def make_override(disk: Path, *, units: Sequence[str] = (), kernel: Kernel | Non
         disk,
         kernel,
         {
+            **host_key_credentials(),
             "debootc.overlay": MOUNT,
             "systemd.extra-unit.debootc-dev.service": UNIT.format(units=" ".join(units)).encode(),
             "systemd.unit-dropin.sysinit.target~debootc-dev": b"[Unit]\nWants=debootc-dev.service\n",

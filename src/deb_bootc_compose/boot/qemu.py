@@ -182,23 +182,24 @@ StandardError=journal
     }
 
 
-def console_credentials(public_key: str, host_key: bytes) -> dict[str, bytes]:
-    """Credentials that let the owner of *public_key* (one line of authorized_keys) in as root by ssh.
+def console_credentials(public_key: str) -> dict[str, bytes]:
+    """Credentials that let the owner of *public_key* (one line of authorized_keys) in as root by ssh, soon."""
+    return {
+        "ssh.authorized_keys.root": f"{public_key}\n".encode(), **host_key_credentials(), **network_credentials()
+    }  # fmt: skip
 
-    The guest has *host_key* (a private ed25519 key) and makes none: Debian's sshd-keygen.service is told so.
+
+def host_key_credentials() -> dict[str, bytes]:
+    """Credentials that leave a first boot of Debian's sshd one host key, the cheap one.
+
+    An emulated machine makes the RSA key of sshd-keygen.service in many seconds, for which ssh waits.
     """
     drop_in = """\
 [Service]
-ImportCredential=debootc.host-key
 ExecStart=
-ExecStart=/bin/sh -c 'install -m600 "$$CREDENTIALS_DIRECTORY/debootc.host-key" /etc/ssh/ssh_host_ed25519_key'
+ExecStart=ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
 """
-    return {
-        "ssh.authorized_keys.root": f"{public_key}\n".encode(),
-        "debootc.host-key": host_key,
-        "systemd.unit-dropin.sshd-keygen.service~debootc": drop_in.encode(),
-        **network_credentials(),
-    }
+    return {"systemd.unit-dropin.sshd-keygen.service~debootc": drop_in.encode()}
 
 
 def network_credentials() -> dict[str, bytes]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from deb_bootc_compose.boot.console import Console, open_console
+from deb_bootc_compose.boot.credentials import parse_credentials
+from deb_bootc_compose.boot.override import Override
 from deb_bootc_compose.boot.qemu import MACHINES
 from deb_bootc_compose.boot.run import run_boot
+from deb_bootc_compose.boot.shell import run_shell
 from deb_bootc_compose.cli.build import default_target
 from deb_bootc_compose.directory import list_composes
 from debcore.cli import print_json
@@ -29,26 +33,71 @@ FORMATS = ("*.qcow2", "*.raw", "*.vmdk", "*.vhd")
               "(default: this machine's, if it is among them).")  # fmt: skip
 @click.option("--check", is_flag=True, help="Boot, judge, print the report and end, instead of opening a console.")
 @click.option("--package", "packages", multiple=True, metavar="NAME", help="With --check: print its installed version.")
+@click.argument("words", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
+@click.option("--ssh", is_flag=True, help="Open a shell by ssh, or run COMMAND, and end the machine with it.")
+@click.option(
+    "--credential",
+    "credentials",
+    multiple=True,
+    metavar="NAME=VALUE|NAME=@FILE",
+    help="A systemd credential for the guest, such as system.hostname or passwd.hashed-password.root.",
+)
 @click.option("--port", type=click.IntRange(1024, 65535), help="Port of 127.0.0.1 for ssh (default: a free one).")
 @click.option("--memory", type=click.IntRange(512), default=2048, show_default=True, help="MiB.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: print the report as JSON.")
 def command(
-    what: Path, variant: str | None, arch: str | None, check: bool, packages: tuple[str, ...], port: int | None,
-    memory: int, as_json: bool,
+    what: Path, variant: str | None, arch: str | None, check: bool, packages: tuple[str, ...], words: tuple[str, ...],
+    ssh: bool, credentials: tuple[str, ...], port: int | None, memory: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Boot an image in QEMU with a console on this terminal and ssh on a local port.
 
     WHAT is a compose directory, an image, or a directory with a manifest (its newest compose is taken; default: the
     one you are in). The image itself is never written to. Ctrl-A x ends the machine.
+
+    \b
+    deb-bootc-compose boot server --ssh                            # a shell, as soon as there can be one
+    deb-bootc-compose boot server --ssh -- systemctl --failed      # one command; its exit status is this one's
+
+    With a COMMAND, WHAT must be named.
     """
+    check_words(words, ssh=ssh, check=check or as_json)
+    override = Override(credentials=parse_credentials(credentials))
     image = find_image(what, variant, arch)
     arch = arch or find_arch(image)
     store = Store.open()
     if check or as_json:
-        _check(store, image, packages, memory=memory, as_json=as_json, arch=arch)
-        return
-    sys.exit(
-        open_console(store, image, ready=tell, port=port or 0, memory=memory, tty=sys.stdin.isatty(), arch=arch)
+        _check(store, image, packages, memory=memory, as_json=as_json, arch=arch, override=override)
+    elif ssh:
+        sys.exit(shell(store, image, words, port=port or 0, memory=memory, arch=arch, override=override))
+    else:
+        sys.exit(
+            open_console(
+                store, image, ready=tell, port=port or 0, memory=memory, tty=sys.stdin.isatty(), arch=arch,
+                override=override,
+            )
+        )  # fmt: skip
+
+
+def check_words(words: Sequence[str], *, ssh: bool, check: bool) -> None:
+    """Errors: click.UsageError."""
+    if words and not ssh:
+        raise click.UsageError(f"a command ({words[0]}) is run with --ssh")
+    if ssh and check:
+        raise click.UsageError("--check judges the boot, --ssh opens a shell: take one of them")
+
+
+def shell(
+    store: Store, image: Path, words: Sequence[str], *, port: int, memory: int, arch: str, override: Override
+) -> int:  # fmt: skip
+    """Run *words* in the booted image, or a shell; the exit status."""
+
+    def tell_ready(seconds: float) -> None:
+        click.echo(f"{image.name} lets in after {seconds:.0f} s", err=True)
+
+    console = Path(f"{image.name}.console.log").absolute()
+    return run_shell(
+        store, image, command=words, console_log=console, ready=tell_ready, port=port, memory=memory, arch=arch,
+        override=override,
     )  # fmt: skip
 
 
@@ -57,9 +106,13 @@ def tell(console: Console) -> None:
     click.echo(f"  {shlex.join(console.ssh)}", err=True)
 
 
-def _check(store: Store, image: Path, packages: tuple[str, ...], *, memory: int, as_json: bool, arch: str) -> None:
+def _check(
+    store: Store, image: Path, packages: tuple[str, ...], *, memory: int, as_json: bool, arch: str, override: Override
+) -> None:  # fmt: skip
     console = Path(f"{image.name}.console.log").absolute()
-    report = run_boot(store, image, packages=packages, console_log=console, memory=memory, arch=arch)
+    report = run_boot(
+        store, image, packages=packages, console_log=console, memory=memory, arch=arch, override=override
+    )  # fmt: skip
     if as_json:
         print_json(report.model_dump(mode="json"))
     else:

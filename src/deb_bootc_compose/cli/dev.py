@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from deb_bootc_compose.boot.console import open_console
+from deb_bootc_compose.boot.credentials import parse_credentials
 from deb_bootc_compose.boot.override import Kernel, find_kernel, make_overlay, make_override
 from deb_bootc_compose.boot.run import run_boot
-from deb_bootc_compose.cli.boot import find_arch, find_image, tell
+from deb_bootc_compose.cli.boot import check_words, find_arch, find_image, shell, tell
 from deb_bootc_compose.compose import load_started
 from deb_bootc_compose.directory import ComposeDirectory
 from deb_bootc_compose.journal import read_results
@@ -37,11 +39,20 @@ from debroot.store import Store
 @click.option("--start", "units", multiple=True, metavar="UNIT", help="Start this unit once the files are there.")
 @click.option("--variant", help="Which image, if the compose has several.")
 @click.option("--check", is_flag=True, help="Boot, judge, print the report and end, instead of opening a console.")
+@click.argument("words", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
+@click.option("--ssh", is_flag=True, help="Open a shell by ssh, or run COMMAND, and end the machine with it.")
+@click.option(
+    "--credential",
+    "credentials",
+    multiple=True,
+    metavar="NAME=VALUE|NAME=@FILE",
+    help="A systemd credential for the guest, such as system.hostname or passwd.hashed-password.root.",
+)
 @click.option("--port", type=click.IntRange(1024, 65535), help="Port of 127.0.0.1 for ssh (default: a free one).")
 @click.option("--memory", type=click.IntRange(512), default=2048, show_default=True, help="MiB.")
 def command(
     what: Path, debs: tuple[Path, ...], directories: tuple[str, ...], units: tuple[str, ...], variant: str | None,
-    check: bool, port: int | None, memory: int,
+    check: bool, words: tuple[str, ...], ssh: bool, credentials: tuple[str, ...], port: int | None, memory: int,
 ) -> None:  # fmt: skip
     """Try out packages and files over a composed image, without composing.
 
@@ -52,9 +63,12 @@ def command(
     \b
     deb-bootc-compose dev --deb ../agent_1_amd64.deb --start agent.service
     deb-bootc-compose dev --directory build/usr:/usr
+    deb-bootc-compose dev server --deb ../agent_1_amd64.deb --ssh -- agent --version
 
     Maintainer scripts do not run, and dpkg does not know of it: for that, compose (see the how-to on derivatives).
     """
+    check_words(words, ssh=ssh, check=check)
+    named_credentials = parse_credentials(credentials)
     image = find_image(what, variant)
     store = Store.open()
     since = time.monotonic()
@@ -64,7 +78,11 @@ def command(
         named = [(Path(name), place or "/") for name, _, place in (one.partition(":") for one in directories)]
         make_overlay(store, disk, debs=debs, directories=named)
         override = make_override(disk, units=units, kernel=find_own_kernel(store, image))
+        override = replace(override, credentials={**override.credentials, **named_credentials})
         click.echo(f"ready to boot after {time.monotonic() - since:.1f} s", err=True)
+        if ssh:
+            arch = find_arch(image)
+            sys.exit(shell(store, image, words, port=port or 0, memory=memory, arch=arch, override=override))
         if not check:
             sys.exit(
                 open_console(
