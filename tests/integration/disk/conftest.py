@@ -27,6 +27,7 @@ BASE = ("?essential", "apt")
 SERVER = (
     "systemd-sysv", "dbus", "udev", "kmod", "linux-image-cloud-amd64", "dracut", "ostree", "ostree-boot", "zstd",
     "grub2-common", "openssh-server", "ca-certificates", "python3", "libpam-systemd", "iproute2",
+    "systemd-repart",
 )  # fmt: skip
 DAY = 86400.0
 TIMESTAMP = 1_760_000_000

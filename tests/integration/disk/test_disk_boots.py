@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deb_bootc_compose.boot.run import run_boot
+from deb_bootc_compose.boot.report import SPARE
+from deb_bootc_compose.boot.run import ROOM, run_boot
 from deb_bootc_compose.disk.bench import open_bench
 from deb_bootc_compose.disk.check import check_disk
 from deb_bootc_compose.disk.convert import make_image, make_qcow2
@@ -32,7 +33,6 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-@pytest.mark.slow
 def test_it_is_clean_and_made_again_with_the_same_bytes(
     store: Store, place: Path, disk: Disk, make_again: Callable[[Path], Disk]
 ) -> None:
@@ -43,7 +43,6 @@ def test_it_is_clean_and_made_again_with_the_same_bytes(
     again.path.unlink()
 
 
-@pytest.mark.slow
 def test_it_boots_by_its_own_loader_and_stays_as_it_is(
     store: Store, committed: Committed, place: Path, disk: Disk, tmp_path: Path
 ) -> None:
@@ -51,8 +50,9 @@ def test_it_boots_by_its_own_loader_and_stays_as_it_is(
     make_qcow2(store, disk.path, image)
     before = digest(image)
     report = run_boot(
-        store, image, packages=["ostree", "systemd"], commit=committed.checksum, console_log=tmp_path / "console"
-    )
+        store, image, packages=["ostree", "systemd"], commit=committed.checksum, console_log=tmp_path / "console",
+        room=ROOM,
+    )  # fmt: skip
     image_after = digest(image)
     image.unlink()
     assert report.ok, (report.problems, report.waiting_jobs)
@@ -64,6 +64,11 @@ def test_it_boots_by_its_own_loader_and_stays_as_it_is(
     assert f"root=UUID={disk.identity.root_fs}" in report.cmdline
     assert "Secure Boot is enabled" in (tmp_path / "console").read_text("utf-8", "replace")
     assert image_after == before
+    grown = report.growth
+    assert grown is not None
+    assert (grown.able, grown.disk, grown.start) == (True, SIZE + ROOM, disk.layout.root_start)
+    assert grown.partition > disk.layout.root_size + ROOM - SPARE
+    assert grown.partition - grown.filesystem < 4096
 
 
 @pytest.mark.slow

@@ -78,7 +78,9 @@ def test_it_updates_keeps_what_is_ours_and_goes_back(
     report = update(repository, committed, disk, after, tmp_path, rollback=True)
     print(report.model_dump_json(indent=1, exclude={"boots"}))
     assert report.failed == ()
-    assert {"unsigned-refused", "new-boots", "rollback", "old-boots"} <= {check.name for check in report.checks}
+    assert {"unsigned-refused", "new-boots", "rollback", "old-boots", "disk-stays (new)", "disk-stays (old)"} <= {
+        check.name for check in report.checks
+    }
     assert "deb-bootc.trial=" in report.boots[1].cmdline, "the new system was on trial"
     assert [step.name for step in report.steps] == [
         "boot 1", "unsigned", "upgrade", "boot 2", "rollback", "boot 3",
