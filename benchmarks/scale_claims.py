@@ -5,7 +5,7 @@
 
 The hub runs in this process as it always does (threads, web server, limits); jobs are enqueued by its own statement, as
 requests do. The agents are coroutines of another process, each with a connection, a token and a claim that is parked,
-and speak HTTP. `idle`: twenty jobs a second come, all agents wait for them. `burst`: a thousand jobs or more come at
+and speak HTTP. `calm` and `idle`: two and twenty jobs a second come, all agents wait for them. `burst`: a thousand jobs or more come at
 once, and each agent that has one ends it at once and asks again. `busy`: each agent has jobs of 40 s, sends its beats,
 and as many come as end: what a hub with this many agents lives with.
 """
@@ -38,6 +38,7 @@ from tests.contract.orchestrator.postgres import running_server
 
 HEADER = ("database", "when", "jobs", "jobs/s", "enqueue → start, ms: p50", "p99", "CPU ms a job", "RSS, MiB")
 PER_S = 20  #: jobs that come in a second while agents are idle
+CALM_PER_S = 2.0  #: the same where a farm makes 170,000 builds a day
 HELD_S = 40.0  #: of a job while all are busy, on average
 BEAT_S = 15.0
 WAIT_S = 50.0  #: that a claim is parked, as the shipped agent's
@@ -78,6 +79,7 @@ def measure(url: str, state: Path, count: int, seconds: float, postmaster: int |
     try:
         hub = Bench(server, tokens, postmaster)
         with hub.agents(held=0) as agents:
+            yield agents.measure("calm", int(CALM_PER_S * seconds), per_s=CALM_PER_S)
             yield agents.measure("idle", int(PER_S * seconds), per_s=PER_S)
             yield agents.measure("burst", max(1000, int(50 * seconds)), per_s=None)
         with hub.agents(held=HELD_S) as agents:
