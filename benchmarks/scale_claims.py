@@ -5,9 +5,9 @@
 
 The hub runs in this process as it always does (threads, web server, limits); jobs are enqueued by its own statement, as
 requests do. The agents are coroutines of another process, each with a connection, a token and a claim that is parked,
-and speak HTTP. `calm` and `idle`: two and twenty jobs a second come, all agents wait for them. `burst`: a thousand jobs or more come at
-once, and each agent that has one ends it at once and asks again. `busy`: each agent has jobs of 40 s, sends its beats,
-and as many come as end: what a hub with this many agents lives with.
+and speak HTTP. `calm` and `idle`: two and twenty jobs a second come, all agents wait for them. `burst`: a thousand jobs
+or more come at once, and each agent that has one ends it at once and asks again. `busy`: each agent has jobs of 40 s,
+sends its beats, and as many come as end: what a hub with this many agents lives with.
 """
 
 from __future__ import annotations
