@@ -182,6 +182,7 @@ def test_two_composes_of_one_lock_are_identical(composer: Composer, killed: Comp
     assert outputs(json.loads(done.stdout)) == first
 
 
+@pytest.mark.slow
 def test_a_changed_tree_follows_the_compose_before(composer: Composer, killed: ComposeDirectory) -> None:
     before = read_results(killed.journal_path)["commit.server.amd64"]
     assert before["parent"] is None

@@ -33,6 +33,7 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@pytest.mark.slow
 def test_it_is_clean_and_made_again_with_the_same_bytes(
     store: Store, place: Path, disk: Disk, make_again: Callable[[Path], Disk]
 ) -> None:
@@ -43,6 +44,7 @@ def test_it_is_clean_and_made_again_with_the_same_bytes(
     again.path.unlink()
 
 
+@pytest.mark.slow
 def test_it_boots_by_its_own_loader_and_stays_as_it_is(
     store: Store, committed: Committed, place: Path, disk: Disk, tmp_path: Path
 ) -> None:
