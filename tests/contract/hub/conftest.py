@@ -16,7 +16,7 @@ from tests.unit.orchestrator.services.farm import Farm
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    with running_server() as server:
+    with running_server(autovacuum=False) as server:
         yield server
 
 

@@ -17,7 +17,7 @@ from tests.contract.orchestrator.world import ManualClock, World
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """One server for the session."""
-    with running_server() as server:
+    with running_server(autovacuum=False) as server:
         yield server
 
 

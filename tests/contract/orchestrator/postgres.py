@@ -36,6 +36,7 @@ class Server:
 
     directory: Path
     binaries: Path
+    autovacuum: bool = True
     process: Process | None = None
     _template: str | None = None  #: the name of a migrated database, once there is one
 
@@ -47,6 +48,7 @@ class Server:
             "max_connections": "200",
             "fsync": "off",  # these tests kill clients and servers, never the machine
             "shared_buffers": "64MB",
+            "autovacuum": "on" if self.autovacuum else "off",
             "autovacuum_naptime": "5s",
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
@@ -110,10 +112,13 @@ def find_binaries() -> Path:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """Start a server that no file of the host configures, and end it and remove its files."""
+def running_server(*, autovacuum: bool = True) -> Iterator[Server]:
+    """Start a server that no file of the host configures, and end it and remove its files.
+
+    *autovacuum* looks at each database each few seconds: with a database for each test it would do nothing else.
+    """
     binaries = find_binaries()
-    directory = Path(tempfile.mkdtemp(prefix="debootc-pg-"))
+    directory = Path(tempfile.mkdtemp(prefix="debootc-pg-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     try:
         if os.geteuid() == 0:
             account = pwd.getpwnam("postgres")  # comes with the package; PostgreSQL refuses to run as root
@@ -121,7 +126,7 @@ def running_server() -> Iterator[Server]:
         data = directory / "data"
         run(_as_user([str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8",
                       "--locale=C", "--no-sync"]), cwd=directory)  # fmt: skip
-        server = Server(directory, binaries)
+        server = Server(directory, binaries, autovacuum=autovacuum)
         try:
             server.start()
             yield server

@@ -29,7 +29,7 @@ assert tables_publish.suite.name == "suite"  # imported so that `migrate` makes 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    with running_server() as server:
+    with running_server(autovacuum=False) as server:
         url = server.make_database()
         with open_database(url) as database:
             migrate(database)
