@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from deb_orchestrator.home import default_state
 from deb_orchestrator.hub import OPERATOR, HubServer, Listen
 from deb_orchestrator.lifetime import Child
 from deb_orchestrator.services import agents, queries, targets
@@ -39,12 +40,6 @@ class Up:
     token_file: Path
     state: Path
     login_url: str
-
-
-def default_state() -> Path:
-    """$XDG_STATE_HOME/deb-orchestrator."""
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local/state")
-    return Path(home, "deb-orchestrator")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import click
 from deb_orchestrator.agent.loop import Settings, run_agent
 from deb_orchestrator.cli.connection import options_of, print_rows
 from deb_orchestrator.cli.process import lifetime_option, log_option
-from deb_orchestrator.up import default_state
+from deb_orchestrator.home import default_state
 from debcore.cli import print_json
 from debcore.command import run
 from debcore.hub.client import AdminClient

@@ -11,10 +11,10 @@ from deb_orchestrator.artifacts import open_objects
 from deb_orchestrator.bus.jetstream import STREAM, Target
 from deb_orchestrator.cli.oidc_options import oidc_options
 from deb_orchestrator.cli.process import ending_option, log_option, ready_option, wait_for_end
+from deb_orchestrator.home import default_state
 from deb_orchestrator.hub import HubServer, Listen
 from deb_orchestrator.lifetime import tell_ready
 from deb_orchestrator.services.oidc import OidcSettings
-from deb_orchestrator.up import default_state
 from debcore.errors import HostFailed
 
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)

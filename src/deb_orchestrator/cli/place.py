@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from deb_orchestrator.artifacts import open_objects
-from deb_orchestrator.up import default_state
+from deb_orchestrator.home import default_state
 from debcore.blobs import BlobStore
 
 DIRECTORY = click.Path(path_type=Path, file_okay=False)

@@ -9,9 +9,9 @@ import click
 
 from deb_orchestrator.agent.enrolment import enrol, find_token
 from deb_orchestrator.cli.process import lifetime_option, log_option
+from deb_orchestrator.home import default_state
 from deb_orchestrator.signer.log import verify_log as check_log
 from deb_orchestrator.signer.loop import run_http_signer
-from deb_orchestrator.up import default_state
 from debcore.hub.client import JobClient
 from debcore.hub.model import Enrol
 
