@@ -62,7 +62,7 @@ def fix_manifest(directory: ComposeDirectory) -> Fix:
             if rule.path in audit["stale"]
         ]
         drop += lines_of(origins, path)
-    load_document(path)
+    load_document(path)  # bounded and well-formed, before its lines are counted
     before = path.read_text()
     lines = before.split("\n")
     text = edit(before, str(path), add=add, drop=[line for line in drop if "action:" in lines[line - 1]])

@@ -29,7 +29,7 @@ def parse_credentials(words: Iterable[str]) -> dict[str, bytes]:
             raise ConfigError(WHERE, f"{name} is there twice")
         content = _load(name, Path(value[1:])) if value.startswith("@") else value.encode()
         if len(content) > LARGEST:
-            raise ConfigError(WHERE, f"{name} has {len(content)} bytes: a machine takes {LARGEST}")
+            raise ConfigError(WHERE, f"{name} is larger than {LARGEST} bytes, which is what a machine takes")
         found[name] = content
     return found
 
@@ -44,6 +44,7 @@ def merge_credentials(ours: Mapping[str, bytes], theirs: Mapping[str, bytes]) ->
 
 def _load(name: str, path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return file.read(LARGEST + 1)  # enough to see that it is too much
     except OSError as error:
         raise ConfigError(WHERE, f"{name}: {path} cannot be read: {error.strerror}") from error

@@ -16,6 +16,7 @@ from deb_bootc_compose.boot.qemu import MACHINES
 from deb_bootc_compose.boot.run import run_boot
 from deb_bootc_compose.boot.shell import run_shell
 from deb_bootc_compose.cli.build import default_target
+from deb_bootc_compose.cli.machine import machine_options
 from deb_bootc_compose.directory import list_composes
 from debcore.cli import print_json
 from debcore.errors import BuildFailed, Failure
@@ -33,17 +34,7 @@ FORMATS = ("*.qcow2", "*.raw", "*.vmdk", "*.vhd")
               "(default: this machine's, if it is among them).")  # fmt: skip
 @click.option("--check", is_flag=True, help="Boot, judge, print the report and end, instead of opening a console.")
 @click.option("--package", "packages", multiple=True, metavar="NAME", help="With --check: print its installed version.")
-@click.argument("words", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
-@click.option("--ssh", is_flag=True, help="Open a shell by ssh, or run COMMAND, and end the machine with it.")
-@click.option(
-    "--credential",
-    "credentials",
-    multiple=True,
-    metavar="NAME=VALUE|NAME=@FILE",
-    help="A systemd credential for the guest, such as system.hostname or passwd.hashed-password.root.",
-)
-@click.option("--port", type=click.IntRange(1024, 65535), help="Port of 127.0.0.1 for ssh (default: a free one).")
-@click.option("--memory", type=click.IntRange(512), default=2048, show_default=True, help="MiB.")
+@machine_options
 @click.option("--json", "as_json", is_flag=True, help="With --check: print the report as JSON.")
 def command(
     what: Path, variant: str | None, arch: str | None, check: bool, packages: tuple[str, ...], words: tuple[str, ...],

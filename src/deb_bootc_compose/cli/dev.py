@@ -15,6 +15,7 @@ from deb_bootc_compose.boot.credentials import parse_credentials
 from deb_bootc_compose.boot.override import Kernel, find_kernel, make_overlay, make_override
 from deb_bootc_compose.boot.run import run_boot
 from deb_bootc_compose.cli.boot import check_words, find_arch, find_image, shell, tell
+from deb_bootc_compose.cli.machine import machine_options
 from deb_bootc_compose.compose import load_started
 from deb_bootc_compose.directory import ComposeDirectory
 from deb_bootc_compose.journal import read_results
@@ -39,17 +40,7 @@ from debroot.store import Store
 @click.option("--start", "units", multiple=True, metavar="UNIT", help="Start this unit once the files are there.")
 @click.option("--variant", help="Which image, if the compose has several.")
 @click.option("--check", is_flag=True, help="Boot, judge, print the report and end, instead of opening a console.")
-@click.argument("words", metavar="[-- COMMAND...]", nargs=-1, type=click.UNPROCESSED)
-@click.option("--ssh", is_flag=True, help="Open a shell by ssh, or run COMMAND, and end the machine with it.")
-@click.option(
-    "--credential",
-    "credentials",
-    multiple=True,
-    metavar="NAME=VALUE|NAME=@FILE",
-    help="A systemd credential for the guest, such as system.hostname or passwd.hashed-password.root.",
-)
-@click.option("--port", type=click.IntRange(1024, 65535), help="Port of 127.0.0.1 for ssh (default: a free one).")
-@click.option("--memory", type=click.IntRange(512), default=2048, show_default=True, help="MiB.")
+@machine_options
 def command(
     what: Path, debs: tuple[Path, ...], directories: tuple[str, ...], units: tuple[str, ...], variant: str | None,
     check: bool, words: tuple[str, ...], ssh: bool, credentials: tuple[str, ...], port: int | None, memory: int,

@@ -7,6 +7,7 @@ it is resumed, the same order is the same job.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -101,8 +102,9 @@ def _take(task: Task, client: TaskClient, ordered: OrderedTask, packed: Path) ->
         if output.kind == "log":
             part = task.scratch / "farm.log"
             client.get_blob(output.sha256, part, max_size=output.size)
-            with (task.compose.logs / f"{task.name}.log").open("ab") as file:
-                file.write(part.read_bytes())
+            with part.open("rb") as log, (task.compose.logs / f"{task.name}.log").open("ab") as file:
+                shutil.copyfileobj(log, file)
+            part.unlink()
     if ordered.state != "succeeded" or result is None:
         kind = CLASSES.get(result.status.exit_status if result else 6, HostFailed)
         hint = result.failure.hint if result and result.failure else ""

@@ -186,9 +186,10 @@ def _has_sent(db: Connection, who: Principal, sha256: str) -> bool:
 
 
 def _has_ordered(db: Connection, who: Principal, sha256: str) -> bool:
-    """It came of a task that *who* has ordered."""
+    """It is an output of a task that *who* has ordered; that its result merely speaks of it is not enough."""
     mine = (job.c.kind == "task") & (job.c.owner == who.name) & sa.cast(job.c.result, sa.Text).contains(sha256)
-    return db.execute(sa.select(job.c.id).where(mine).limit(1)).first() is not None
+    results = db.execute(sa.select(job.c.result).where(mine)).scalars()
+    return any(output.get("sha256") == sha256 for result in results for output in result.get("outputs", ()))
 
 
 def _is_named(db: Connection, sight: Sight, sha256: str) -> bool:

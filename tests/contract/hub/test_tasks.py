@@ -123,3 +123,11 @@ def test_what_came_of_a_private_suite_is_seen_by_who_ordered_it_alone(maker: Far
     (tree,) = done.result.outputs
     assert sight.sees_blob(maker.hub, ALICE, tree.sha256)
     assert not sight.sees_blob(maker.hub, BOB, tree.sha256)
+
+
+def test_a_result_that_speaks_of_a_blob_shows_it_to_nobody(maker: Farm) -> None:
+    repos.set_settings(maker.hub, ADMIN, SUITE, SuiteSettings(private=True))
+    other = maker.put(b"another's")
+    compose_tasks.order_task(maker.hub, ALICE, make_ask(maker, inputs=()))
+    finish(maker, only(maker.claim()), status="failed", message=f"look at {other}")
+    assert not sight.sees_blob(maker.hub, ALICE, other)

@@ -30,7 +30,7 @@ def test_a_value_is_text_or_a_file(tmp_path: Path) -> None:
         ("a/b=c", "names no credential"),
         ("a:b=c", "names no credential"),
         ("a=@/nowhere/file", "/nowhere/file cannot be read"),
-        (f"a={'x' * (LARGEST + 1)}", "65537 bytes"),
+        (f"a={'x' * (LARGEST + 1)}", "larger than 65536 bytes"),
     ],
 )
 def test_what_is_none_is_told(word: str, message: str) -> None:
