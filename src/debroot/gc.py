@@ -35,7 +35,7 @@ from debroot.sweep import (
     remove_lists,
     sweep,
 )
-from debroot.upper import leave_memory, workplaces
+from debroot.upper import leave_memory, list_workplaces, workplaces
 
 if TYPE_CHECKING:
     from debroot.store import Store
@@ -62,11 +62,13 @@ def list_store(
 ) -> tuple[StoreEntry, ...]:
     """Layers, named roots, roots of failed builds and leftovers. The size of a named root is not known; see
     measure_roots."""
-    kinds = [(store.path / "layers", "layer"), (store.path / "roots", "root")]
-    kinds += [(place, "leftover") for place in workplaces(store)]
-    kinds.append((store.path / "failed", "failed"))
-    places = [(place, kind) for place, kind in kinds if kind in only and place.is_dir()]
-    return tuple(describe(path, kind) for place, kind in places for path in sorted(place.iterdir()) if path.is_dir())
+    found: list[tuple[Path, str]] = []
+    for kind, name in (("layer", "layers"), ("root", "roots"), ("leftover", None), ("failed", "failed")):
+        if kind in only:
+            with suppress(FileNotFoundError):
+                places = list_workplaces(store) if name is None else (store.path / name).iterdir()
+                found += [(path, kind) for path in sorted(places)]
+    return tuple(describe(path, kind) for path, kind in found if path.is_dir())
 
 
 def describe(path: Path, kind: str) -> StoreEntry:
@@ -284,7 +286,7 @@ def _hide(store: Store, place: Path) -> Path:
 def reclaim(store: Store) -> list[str]:
     """Remove what killed processes left: their locks are free."""
     gone = []
-    for place in (place for directory in workplaces(store) for place in directory.iterdir()):
+    for place in list_workplaces(store):
         with suppress(Failure, FileNotFoundError):
             if place.name.startswith(NEW) or not (place / "lock").exists():
                 if is_old(place, UNLOCKED_AGE):  # killed before it was locked, or nothing of ours

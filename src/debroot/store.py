@@ -32,7 +32,7 @@ from debroot.gc import NEW, discard, find_above, list_store, reclaim
 from debroot.idmap import IdMap, find_idmap
 from debroot.layers import Layer, Package, StoreEntry, describe_deb, layer_id
 from debroot.locks import hold_shared, take_lasting, take_shared
-from debroot.upper import leave_memory, memory_place, read_uppers
+from debroot.upper import leave_memory, make_place, memory_place, read_uppers
 
 if TYPE_CHECKING:
     from debroot.bootstrap import Recipe
@@ -146,7 +146,7 @@ class Store:
         reclaim(self)
         place = (at or self.path / "tmp") / secrets.token_hex(8)
         new = place.with_name(f"{NEW}{place.name}")  # nobody takes it for a leftover before it is locked
-        new.mkdir(parents=True)
+        make_place(self, new)
         new.chmod(0o711)  # whatever the umask is
         (new / "lock").touch()
         with hold_shared(new):

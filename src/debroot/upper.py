@@ -81,24 +81,26 @@ def memory_place(store: Store) -> Path | None:
     if not can_use_tmpfs() or not is_tmpfs(SHARED_MEMORY):
         return None
     place = _place_in_memory(store)
-    with suppress(OSError):
-        place.mkdir(mode=0o711)
-    if not _is_ours(place):
-        return None
-    place.chmod(0o711)  # whatever the umask was
-    return place
+    while True:
+        try:
+            place.mkdir(mode=0o711)
+        except FileExistsError:
+            pass
+        except OSError:
+            return None
+        with suppress(FileNotFoundError):  # another process has just left it
+            if not _is_ours(place.lstat()):
+                return None
+            place.chmod(0o711)  # whatever the umask was
+            return place
 
 
 def _place_in_memory(store: Store) -> Path:
     return SHARED_MEMORY / f"deb-mock-{os.geteuid()}-{hashlib.sha256(bytes(store.path)).hexdigest()[:12]}"
 
 
-def _is_ours(place: Path) -> bool:
-    """False too if somebody else has put a directory or a link there."""
-    try:
-        status = place.lstat()
-    except OSError:
-        return False
+def _is_ours(status: os.stat_result) -> bool:
+    """False if somebody else has put a directory or a link there."""
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
 
 
@@ -110,7 +112,31 @@ def is_in_memory(path: Path) -> bool:
 def workplaces(store: Store) -> list[Path]:
     """The directories that hold what is being made or thrown away."""
     memory = _place_in_memory(store)
-    return [store.path / "tmp", *([memory] if _is_ours(memory) else [])]
+    with suppress(FileNotFoundError):
+        if _is_ours(memory.lstat()):
+            return [store.path / "tmp", memory]
+    return [store.path / "tmp"]
+
+
+def list_workplaces(store: Store) -> list[Path]:
+    """What lies in them. Another process may remove the one in memory at any moment, once it is empty."""
+    found: list[Path] = []
+    for directory in workplaces(store):
+        with suppress(FileNotFoundError):
+            found += directory.iterdir()
+    return found
+
+
+def make_place(store: Store, new: Path) -> None:
+    """An empty directory in one of them, which is made again as often as others remove it meanwhile."""
+    while True:
+        try:
+            new.mkdir()
+        except FileNotFoundError:
+            if memory_place(store) != new.parent:
+                raise
+        else:
+            return
 
 
 def leave_memory(store: Store) -> None:

@@ -14,14 +14,14 @@ import pytest
 
 from debcore.errors import Failure
 from debroot.caches import list_caches, open_cache, remove_cache
-from debroot.gc import collect, discard, plan_removals
+from debroot.gc import collect, discard, list_store, plan_removals, reclaim
 from debroot.idmap import IdMap
 from debroot.layers import StoreEntry
 from debroot.locks import take_free
 from debroot.named import Description, Snapshot, Stack, parse_description
 from debroot.store import Store
 from debroot.sweep import holding_pool
-from debroot.upper import memory_place, workplaces
+from debroot.upper import leave_memory, memory_place, workplaces
 
 NOW = 1_000_000.0
 DAY = 86400.0
@@ -150,14 +150,18 @@ def test_a_named_root_keeps_the_layers_of_its_snapshots(store: Store) -> None:
     assert [entry.id for entry in store.list()] == ["base", "old", "mine"]
 
 
-def test_a_place_in_memory_goes_with_what_was_in_it(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What stands for /dev/shm."""
     shared = tmp_path / "shm"
     shared.mkdir()
     monkeypatch.setattr("debroot.upper.SHARED_MEMORY", shared)
     monkeypatch.setattr("debroot.upper.is_tmpfs", lambda path: True)
     monkeypatch.setattr("debroot.upper.can_use_tmpfs", lambda: True)
+    return shared
+
+
+def test_a_place_in_memory_goes_with_what_was_in_it(store: Store, tmp_path: Path, shared: Path) -> None:
     place = memory_place(store)
     assert place is not None
     assert workplaces(store) == [store.path / "tmp", place]
@@ -171,6 +175,37 @@ def test_a_place_in_memory_goes_with_what_was_in_it(
     assert memory_place(store) is None
     assert other.stat().st_mode & 0o777 == 0o700
     assert workplaces(store) == [store.path / "tmp"]
+
+
+def test_a_place_in_memory_may_go_at_any_moment(store: Store, shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another command that ends removes it between any two steps of this one."""
+    place = memory_place(store)
+    assert place is not None
+    seen = workplaces(store)
+    leave_memory(store)
+    monkeypatch.setattr("debroot.upper.workplaces", lambda store: seen)
+    assert reclaim(store) == []
+    assert list_store(store, only=("leftover",)) == ()
+
+
+def test_a_place_in_memory_is_made_as_often_as_it_goes(store: Store, shared: Path) -> None:
+    stopped, count = threading.Event(), 0
+
+    def leave() -> None:
+        while not stopped.is_set():
+            leave_memory(store)
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    try:
+        while count < 60:
+            if place := memory_place(store):
+                with store.workplace(at=place) as made:
+                    assert made.is_dir()
+                    count += 1
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def cache(name: str, *, age: float = 0, in_use: bool = False) -> StoreEntry:
