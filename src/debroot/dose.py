@@ -5,6 +5,7 @@ apt says where its own search ended; dose3 decides whether any choice of package
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,9 +106,16 @@ def _run_dose(store: Store, tools: Layer, indexes: Indexes, arch: str, sources: 
         argv += [f"/in/{OFFER}", "/in/Sources"]
         binds = (Bind(source=here, target="/in"), Bind(source=indexes.lists, target="/lists"))
         done = run_in(Sandbox(lowers=tools.lowers(), binds=binds), argv, idmap=store.idmap, check=False, capture=True)
-    if "report:" not in done.text:
-        raise Failure(f"dose3 gave no report: {done.stderr.decode('utf-8', 'replace').strip()[-300:]}")
+    if not is_whole(done.text):
+        said = done.stderr.decode("utf-8", "replace").strip()[-300:]
+        raise Failure(f"dose3 gave no whole report (exit status {done.status}): {said}")
     return done.text
+
+
+def is_whole(report: str) -> bool:
+    """Whether it ends with the number of broken packages, and lists as many: what it does not list counts as good."""
+    broken = re.search(r"^broken-packages: (\d+)$", report, re.MULTILINE)
+    return "report:" in report and broken is not None and int(broken[1]) == report.count("\n  status: broken\n")
 
 
 def make_sources(depends: str, conflicts: str, *, of: str = "") -> str:

@@ -9,7 +9,7 @@ import pytest
 from deb_mock.unmet import make_report
 from debcore.job import Unmet, UnmetStep
 from debroot import dose
-from debroot.dose import WHOLE, describe_unmet, make_sources, parse_report, parse_reports
+from debroot.dose import WHOLE, describe_unmet, is_whole, make_sources, parse_report, parse_reports
 
 CHAIN = """output-version: 1.2
 native-architecture: amd64
@@ -226,3 +226,12 @@ def test_the_solvers_root_is_made_before_the_indexes_are_locked_which_it_may_nee
     else:
         assert dose.ask_dose(store, (), "amd64", "hello") == "report:\n"
     assert made == [dose.DOSE]
+
+
+def test_a_report_that_was_cut_off_proves_nothing() -> None:
+    whole = CHAIN + " \nbinary-packages: 8\nbroken-packages: 2\n"
+    assert is_whole(whole)
+    assert is_whole("report:\n \nbroken-packages: 0\n")
+    assert not is_whole(CHAIN)
+    assert not is_whole(whole.replace("broken-packages: 2", "broken-packages: 3"))
+    assert not is_whole("")
