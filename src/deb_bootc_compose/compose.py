@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from deb_bootc_compose.directory import ComposeDirectory, Status, make_compose_directory
+from deb_bootc_compose.directory import ComposeDirectory, Status, explaining_full_disk, make_compose_directory
 from deb_bootc_compose.earlier import KINDS as REUSABLE
 from deb_bootc_compose.earlier import Earlier
 from deb_bootc_compose.embedded import HubAddress, attached, default_state, named_hub
@@ -220,7 +220,7 @@ def run_compose(
     jobs = jobs or max(2, os.cpu_count() or 1)
     started = load_started(directory)
     nodes = make_nodes(started.manifest, started.options, started.digests)
-    with directory.running(), ExitStack() as stack:
+    with explaining_full_disk(directory.path), directory.running(), ExitStack() as stack:
         scripts = scripts_of(started.manifest, started.options)
         notifier = Notifier(
             scripts, told=about(directory, started.manifest.compose), log_path=directory.logs / NOTIFICATIONS

@@ -8,6 +8,7 @@ work/       what may be deleted once the compose has finished
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -19,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from debcore.errors import Failure
+from debcore.errors import Failure, LimitHit
 from debcore.path import sync_directory, write_file
 
 if TYPE_CHECKING:
@@ -132,6 +133,25 @@ class ComposeDirectory:
     def _beat(self, ended: threading.Event) -> None:
         while not ended.wait(HEARTBEAT):
             os.utime(self.path / "STATUS")
+
+
+def disk_full(compose: Path, where: str = "") -> LimitHit:
+    """How a compose in the directory *compose* says that it found the disk full. *where*: the file, if it is known."""
+    return LimitHit(
+        f"no space left on the disk ({where or compose})",
+        hint=f"free some, then: deb-bootc-compose resume {compose}",
+    )
+
+
+@contextmanager
+def explaining_full_disk(compose: Path) -> Iterator[None]:
+    """Errors: LimitHit in the place of an OSError that says so; others as they are."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise disk_full(compose, str(error.filename or "")) from error
 
 
 def stem(compose: Compose) -> str:

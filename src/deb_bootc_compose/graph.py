@@ -183,7 +183,10 @@ class Graph:
             self.outcomes[node.id] = Outcome(node, result, seconds)
             log.info("%s: done in %s (%d of %d)", node.id, duration(seconds), len(self.outcomes), len(self.nodes))
             return True
-        self.journal.append("task.failed", task=node.id, identity=identity, seconds=seconds, error=ended.error)
+        try:
+            self.journal.append("task.failed", task=node.id, identity=identity, seconds=seconds, error=ended.error)
+        except Failure as error:  # a disk that is full must not hide why the task failed
+            log.info("%s: %s", node.id, error)
         self.outcomes[node.id] = Outcome(node, None, seconds, error=ended.message)
         first = ended.message.partition("\n")[0]
         log.info("%s: failed after %s: %s", node.id, duration(seconds), first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deb_bootc_compose.directory import disk_full
 from debcore.errors import Failure
 from debcore.path import sync_directory
 
@@ -29,6 +31,7 @@ class Journal:
 
     def __init__(self, path: Path, *, hear: Sequence[Callable[[Entry], None]] = ()) -> None:
         self._hear = tuple(hear)
+        self._path = path
         fresh = not path.exists()
         self.entries = list(read_journal(path))
         _cut_torn_line(path)
@@ -37,20 +40,20 @@ class Journal:
             sync_directory(path.parent)
 
     def append(self, type_: str, **data: Any) -> Entry:
-        """On disk when this returns. Errors: Failure if the disk is full; the line is then not part of the journal."""
+        """On disk when this returns. Errors: Failure (LimitHit if the disk is full); the line is then left out."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry = Entry(len(self.entries) + 1, at, type_, data)
         line = json.dumps({"n": entry.n, "at": at, "type": type_, **data}, sort_keys=True).encode() + b"\n"
         before = os.fstat(self._fd).st_size
         try:
-            if os.write(self._fd, line) != len(line):
-                raise OSError("short write")
+            if os.write(self._fd, line) != len(line):  # no room for the rest
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._fd)
         except OSError as error:
             os.ftruncate(self._fd, before)
-            raise Failure(
-                f"the journal cannot be written: {error}", hint="free some space, then: deb-bootc-compose resume DIR"
-            ) from error
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise disk_full(self._path.parent.parent, str(self._path)) from error
+            raise Failure(f"the journal cannot be written: {error}", hint=f"look at {self._path}") from error
         self.entries.append(entry)
         for hear in self._hear:
             hear(entry)

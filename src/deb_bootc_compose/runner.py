@@ -62,7 +62,7 @@ class _Child:
 class Runner:
     """*command* gives the argv for a task's directory; *progress* is told (task, text).
 
-    *env*: added to the environment of every task.
+    *env*: added to the environment of every task. *grace*: seconds between SIGTERM and SIGKILL.
     """
 
     def __init__(
@@ -73,12 +73,14 @@ class Runner:
         command: Callable[[Path], Sequence[str | Path]],
         progress: Progress,
         env: Mapping[str, str] | None = None,
+        grace: float = GRACE,
     ) -> None:
         self.work = work
         self.logs = logs
         self.command = command
         self.progress = progress
         self.env = dict(env or {})
+        self.grace = grace
         self._children: dict[str, _Child] = {}
         self._selector = selectors.DefaultSelector()
         # The write end stays with us alone: when we die, however, every task reads the end of file.
@@ -111,17 +113,19 @@ class Runner:
                 self._hear(key.data)
 
     def stop(self) -> None:
-        """SIGTERM to every task, SIGKILL after GRACE; returns when none is left."""
+        """SIGTERM to every task; after the grace, SIGKILL to it and to the programs that it started.
+
+        Returns when no task is left.
+        """
         for child in self._children.values():
-            child.process.terminate()
-        end = time.monotonic() + GRACE
+            os.kill(child.process.pid, signal.SIGTERM)
+        end = time.monotonic() + self.grace
         for child in list(self._children.values()):
-            while child.process.poll() is None and time.monotonic() < end:
+            while not self._has_ended(child) and time.monotonic() < end:
                 time.sleep(0.05)
-            if child.process.poll() is None:
+            if not self._has_ended(child):
                 log.info("%s: does not end, killed", child.name)
-                child.process.kill()
-            child.process.wait()
+            _end_session(child)
             self._forget(child)
 
     def close(self) -> None:
@@ -137,7 +141,8 @@ class Runner:
         self.close()
 
     def _has_ended(self, child: _Child) -> bool:
-        return child.process.poll() is not None
+        """It stays a zombie, so that its number is that of its session."""
+        return os.waitid(os.P_PID, child.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _hear(self, child: _Child) -> None:
         for line in self._lines(child):
@@ -166,7 +171,7 @@ class Runner:
 
     def _reap(self, child: _Child) -> Ended:
         self._hear(child)
-        status = child.process.wait()
+        status = _end_session(child)
         self._forget(child)
         try:
             result = json.loads((child.directory / "result.json").read_bytes()) if status == 0 else None
@@ -187,6 +192,15 @@ class Runner:
         assert child.process.stdout is not None
         if child.process.stdout in self._selector.get_map():
             self._selector.unregister(child.process.stdout)
+
+
+def _end_session(child: _Child) -> int:
+    """SIGKILL to the task, if it is there, and to what it started; the task's exit status.
+
+    Sandboxes are in sessions of their own: the kernel ends them with their task.
+    """
+    os.killpg(child.process.pid, signal.SIGKILL)
+    return child.process.wait()
 
 
 def _last_words(log_path: Path, status: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
-from deb_bootc_compose.directory import ComposeDirectory
+from deb_bootc_compose.directory import ComposeDirectory, disk_full, explaining_full_disk
 from debcore.errors import CommandFailed, Failure, Interrupted, LimitHit
 from debcore.path import write_file
 
@@ -90,23 +91,22 @@ def run_task(directory: Path) -> None:
     _log_to_stderr()
     log.info("%s: %s", task.name, document["identity"])
     try:
-        done = _run(document["kind"], task)
-        content = json.dumps({"value": done.value, "files": list(done.files)}, sort_keys=True)
-        write_file(directory / "result.json", content + "\n")
+        with explaining_full_disk(compose.path):
+            _be_alone(directory)
+            done = _run(document["kind"], task)
+            content = json.dumps({"value": done.value, "files": list(done.files)}, sort_keys=True)
+            write_file(directory / "result.json", content + "\n")
     except Interrupted:
         raise
     except Failure as failure:
         if isinstance(failure, CommandFailed):
             log.info("%s\n%s", failure.command, failure.output)
         if _is_full_disk(failure):
-            raise _tell_full_disk(task, "") from failure
+            full = disk_full(compose.path)
+            task.send_error(full)
+            raise full from failure
         task.send_error(failure)
         raise
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            _send_bug(task, error)
-            raise
-        raise _tell_full_disk(task, str(error.filename or "")) from error
     except Exception as error:
         _send_bug(task, error)
         raise
@@ -116,15 +116,6 @@ def _is_full_disk(failure: Failure) -> bool:
     """Whether a program of ours found the disk full: they say it in words."""
     output = failure.output if isinstance(failure, CommandFailed) else ""
     return not isinstance(failure, LimitHit) and any(word in f"{failure}\n{output}" for word in FULL_DISK)
-
-
-def _tell_full_disk(task: Task, name: str) -> LimitHit:
-    full = LimitHit(
-        f"no space left on the disk ({name or task.compose.path})",
-        hint=f"free some, then: deb-bootc-compose resume {task.compose.path}",
-    )
-    task.send_error(full)
-    return full
 
 
 def _run(kind: str, task: Task) -> Done:
@@ -186,9 +177,18 @@ def _bind_life() -> None:
     threading.Thread(target=_watch, args=(int(fd),), name="lifetime", daemon=True).start()
 
 
+def _be_alone(directory: Path) -> None:
+    """Wait for a worker of the same task whose compose was killed and resumed at once: it ends within GRACE seconds.
+
+    The lock is held until this process has gone, however it goes.
+    """
+    fd = os.open(directory / "worker", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+
+
 def _watch(fd: int) -> NoReturn:
     os.read(fd, 1)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.killpg(0, signal.SIGKILL)  # the runner made it the leader of a session
     raise AssertionError("not reached")

@@ -73,6 +73,19 @@ def task_processes(directory: ComposeDirectory, task: str = "") -> list[int]:
     return found
 
 
+def processes_of_group(leader: int) -> list[int]:
+    """proc_pid_stat(5), field 5."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == leader and fields[0] != "Z":
+            found.append(int(entry.name))
+    return found
+
+
 def assert_no_task_left(directory: ComposeDirectory) -> None:
     end = time.monotonic() + PATIENCE
     while task_processes(directory):
@@ -135,6 +148,55 @@ def test_a_signal_ends_the_tasks_too(directory: ComposeDirectory, signum: signal
     assert_no_task_left(directory)
 
 
+def test_a_task_that_does_not_end_is_killed_with_what_it_started(
+    driver: ModuleType, directory: ComposeDirectory
+) -> None:
+    (directory.work / "hold").touch()
+    (directory.work / "stubborn").touch()
+    process = start(directory)
+    wait_for(directory, "deaf")
+    (worker,) = task_processes(directory, "b")
+    group = processes_of_group(worker)
+    assert len(group) == 2, "the task, and what it started"
+    process.terminate()
+    assert process.wait(timeout=PATIENCE) != 0
+    assert not task_processes(directory)
+    end = time.monotonic() + PATIENCE
+    while processes_of_group(worker):
+        assert time.monotonic() < end, "what a task started outlived it"
+        time.sleep(0.05)
+    (directory.work / "hold").unlink()
+    (directory.work / "stubborn").unlink()
+    assert driver.compose(directory.path)["d"] == {"text": "abacd"}
+
+
+def test_a_task_waits_for_the_one_of_the_compose_that_was_killed(
+    driver: ModuleType, directory: ComposeDirectory
+) -> None:
+    (directory.work / "hold").touch()
+    (directory.work / "stubborn").touch()
+    process = start(directory)
+    wait_for(directory, "deaf")
+    (worker,) = task_processes(directory, "b")
+    process.kill()
+    process.wait()
+    (directory.work / "stubborn").unlink()
+    again = start(directory)
+    try:
+        end = time.monotonic() + PATIENCE
+        while worker in task_processes(directory, "b"):
+            assert ran(directory).count("b") == 1, "two of them at the same time"
+            assert time.monotonic() < end, "a task outlived its compose"
+            time.sleep(0.02)
+        (directory.work / "hold").unlink()
+        assert again.wait(timeout=PATIENCE) == 0
+        assert ran(directory).count("b") == 2
+        assert not processes_of_group(worker)
+    finally:
+        again.kill()
+        again.wait()
+
+
 def test_a_killed_task_fails_the_compose_and_resume_goes_on(driver: ModuleType, directory: ComposeDirectory) -> None:
     (directory.work / "hold").touch()
     process = start(directory)
@@ -142,6 +204,7 @@ def test_a_killed_task_fails_the_compose_and_resume_goes_on(driver: ModuleType, 
     (pid,) = task_processes(directory, "b")
     os.kill(pid, signal.SIGKILL)
     assert process.wait(timeout=PATIENCE) != 0
+    assert not [one for one in processes_of_group(pid) if one != pid]
     failed = [e for e in read_journal(directory.journal_path) if e.type == "task.failed"]
     assert "SIGKILL" in failed[0].data["error"]["message"]
     (directory.work / "hold").unlink()

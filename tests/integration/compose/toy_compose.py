@@ -1,11 +1,12 @@
 """A compose of toy tasks, as a program that tests can kill: toy_compose.py COMPOSE; toy_compose.py --task DIR.
 
 a ─┬─ b ─┬─ d        every task appends its name to work/ran when it begins; b waits as long as work/hold exists
-   └─ c ─┘
+   └─ c ─┘           if work/stubborn exists, b starts a program, and both are deaf to SIGTERM
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -19,12 +20,18 @@ from deb_bootc_compose.journal import Journal
 from deb_bootc_compose.runner import Runner
 from deb_bootc_compose.worker import Done, Task, run_task
 from debcore.cli import _raise_on_signals
+from debcore.command import spawn
 from debcore.errors import DepsUnmet
 
 
 def toy(task: Task) -> Done:
     with (task.compose.work / "ran").open("a") as file:
         file.write(task.name + "\n")
+    if task.name == "b" and (task.compose.work / "stubborn").exists():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        spawn(["sleep", "601"])
+        with (task.compose.work / "ran").open("a") as file:
+            file.write("deaf\n")
     task.say(f"working on {task.params['word']}")
     end = time.monotonic() + 600  # whoever holds it is killed, or lets go
     while task.name == "b" and (task.compose.work / "hold").exists() and time.monotonic() < end:
@@ -53,7 +60,7 @@ def compose(path: Path, jobs: int = 2, given: list[Node] | None = None) -> dict[
         journal = Journal(directory.journal_path)
         with Runner(
             directory.work, directory.logs, progress=lambda task, text: said.append(f"{task}: {text}"),
-            command=lambda task: [sys.executable, __file__, "--task", task],
+            command=lambda task: [sys.executable, __file__, "--task", task], grace=1.0,
         ) as runner:  # fmt: skip
             graph = Graph(given or nodes(), root=path, journal=journal, runner=runner, jobs=jobs)
             try:
