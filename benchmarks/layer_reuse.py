@@ -13,6 +13,8 @@ The dates are real, the rest is simulated. The size of a source is that of its .
 is compressed as a layer is; a source that is uploaded changes as a whole. The kernel's modules, the initramfs and what
 no package owns have sizes of a real image (examples/server). The initramfs changes with the sources that have files in
 it, the hardware database with systemd, /etc and the dpkg database each time. No planner sees an upload before its week.
+
+The last table is of one upload: each source alone, on the image as it is at the end of the first year.
 """
 
 from __future__ import annotations
@@ -57,6 +59,7 @@ IN_INITRAMFS = frozenset(
 DAY = 86_400
 WEEK = 7 * DAY
 WEEKS = 52
+SMALL = 0.05  #: of the image: what an update of one small package may cost
 FREEZE = datetime(2025, 4, 1, tzinfo=UTC).timestamp()
 
 
@@ -113,8 +116,7 @@ def read_sources(store: Store, packages: tuple[Package, ...]) -> dict[str, Any]:
 
 def replay(sources: Mapping[str, Source], end: float, planner: Planner) -> Result:
     """A year of weekly composes up to *end*."""
-    sizes = {f"source:{name}": source.size for name, source in sources.items()} | UNOWNED
-    sizes |= {KERNEL: KERNEL_REST, "kernel": sizes[KERNEL] - KERNEL_REST}
+    sizes = sizes_of(sources)
     state = dict.fromkeys(sizes, 0)
     kept, have, downloads, count = None, set[object](), list[int](), 0
     for now, changed in weeks(sources, end):
@@ -128,6 +130,26 @@ def replay(sources: Mapping[str, Source], end: float, planner: Planner) -> Resul
             downloads.append(sum(size for layer, size in layers.items() if layer not in have))
         have = set(layers)
     return Result(tuple(downloads), sum(sizes.values()), count)
+
+
+def alone(sources: Mapping[str, Source], end: float, planner: Planner) -> dict[str, float]:
+    """Source → the share of the image that is fetched when nothing but that source was uploaded since *end*."""
+    sizes = sizes_of(sources)
+    uploads = {name: source.count(end - 365 * DAY, end) for name, source in sources.items()}
+    placed, _ = planner(Image(sizes, uploads, {n: s.binaries for n, s in sources.items()}), None)
+    before = content(placed, sizes, dict.fromkeys(sizes, 0), sources)
+    shares = {}
+    for name in sources:
+        state = {**dict.fromkeys(sizes, 0), **dict.fromkeys(affected(frozenset({name})), 1)}
+        after = content(placed, sizes, state, sources)
+        shares[name] = sum(size for layer, size in after.items() if layer not in before) / sum(sizes.values())
+    return shares
+
+
+def sizes_of(sources: Mapping[str, Source]) -> dict[str, int]:
+    """Bytes of each group."""
+    sizes = {f"source:{name}": source.size for name, source in sources.items()} | UNOWNED
+    return sizes | {KERNEL: KERNEL_REST, "kernel": sizes[KERNEL] - KERNEL_REST}
 
 
 def weeks(sources: Mapping[str, Source], end: float) -> Iterator[tuple[float, frozenset[str]]]:
@@ -195,6 +217,22 @@ def main() -> None:
             header = ("layers", "how many", "download, mean, MB", "median, MB", "of the image", "reused")
             what = f"{len(sources)} sources, {made.full / 1e6:.0f} MB, {len(made.downloads)} updates"
             print_table(f"{name}, {year}, to {datetime.fromtimestamp(end, UTC).date()}: {what}", header, rows)
+        show_alone(name, sources, newest)
+
+
+def show_alone(name: str, sources: Mapping[str, Source], end: float) -> None:
+    rows = []
+    for label, planner in PLANNERS.items():
+        shares = alone(sources, end, planner)
+        inside = [share for source, share in shares.items() if source in IN_INITRAMFS]
+        others = [share for source, share in shares.items() if source not in IN_INITRAMFS]
+        small = sum(share < SMALL for share in others)
+        rows.append((
+            label, f"{100 * statistics.median(others):.1f} %", f"{100 * max(others):.1f} %",
+            f"{small} of {len(others)}", f"{100 * statistics.median(inside):.1f} %",
+        ))  # fmt: skip
+    header = ("layers", "median", "most", "less than 5 %", "of the initramfs: median")
+    print_table(f"{name}: one source alone, share of the image", header, rows)
 
 
 if __name__ == "__main__":
