@@ -1,4 +1,4 @@
-"""An image labelled for bootc can update itself only with bootc in it."""
+"""An image labelled for bootc can update itself only with bootc in it. What that says of the image: own.py."""
 
 from __future__ import annotations
 
@@ -12,4 +12,4 @@ def check(root: Root) -> Iterator[str]:
         yield "there is no /usr/bin/bootc: waive it with the reason if machines update by OSTree only"
 
 
-LINT = Lint("bootc-client", "fatal", "debian", "the image has /usr/bin/bootc", check)
+LINT = Lint("bootc-client", "fatal", "debian", "the image has /usr/bin/bootc, which accepts it", check)

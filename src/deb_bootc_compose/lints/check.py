@@ -1,14 +1,18 @@
-"""Running the lints on a tree of the store, with waivers: each has a reason and ends on a day."""
+"""Running the lints on a tree of the store, with waivers: each has a reason and ends on a day.
+
+A tree that has bootc is judged by that too.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from deb_bootc_compose.lints.model import Finding
+from deb_bootc_compose.lints.own import CLIENT, ask_bootc
 from deb_bootc_compose.lints.registry import LINTS
 from deb_bootc_compose.tree.make import Tree, find_tools
 from deb_bootc_compose.tree.outside import call
@@ -55,6 +59,7 @@ class Report:
     expired: tuple[Waiver, ...]  #: waivers that would have covered a finding, but have ended
     unused: tuple[Waiver, ...]  #: waivers that covered nothing
     strict: bool  #: warnings count as failures
+    asked_bootc: bool = False  #: the tree has bootc, and what that found is in `results`
 
     @property
     def failed(self) -> tuple[Finding, ...]:
@@ -73,6 +78,7 @@ class Report:
         data = {
             "ok": self.ok,
             "strict": self.strict,
+            "asked_bootc": self.asked_bootc,
             "findings": findings,
             "expired": [_waiver_json(w) for w in self.expired],
             "unused": [_waiver_json(w) for w in self.unused],
@@ -115,7 +121,10 @@ def check_tree(
     strict: bool = True,
     tools: Layer | None = None,
 ) -> Report:
-    """Run all lints on *tree*. Errors: CommandFailed if the tree cannot be read."""
+    """Run all lints on *tree*, and its own `bootc container lint`. Errors: CommandFailed if it cannot be read."""
     tools = tools or find_tools(store, tree.layer.suite)
     findings = check_root(store, tools, tree.root, tree.ostree_features)
-    return judge(findings, waivers, today=today, strict=strict)
+    has_bootc = not any(finding.lint == CLIENT for finding in findings)
+    if has_bootc:
+        findings += ask_bootc(store, tree.root, arch=tree.layer.arch)
+    return replace(judge(findings, waivers, today=today, strict=strict), asked_bootc=has_bootc)

@@ -14,6 +14,12 @@ from deb_bootc_compose.worker import Done, Task
 from debcore.errors import BuildFailed
 from debcore.path import write_file
 
+#: Of an image with bootc, what is judged and what is not.
+BOOTC = (
+    "the image has bootc: its `bootc container lint` counts as a lint; "
+    "`bootc install` and `bootc upgrade` are not run, the gates install and update by OSTree"
+)
+
 
 def run_task(task: Task) -> Done:
     # The day is the lock's: the same lock gives the same verdict.
@@ -25,6 +31,8 @@ def run_task(task: Task) -> Done:
     write_file(path, report.to_json() + "\n")
     sarif = make_sarif({task.params["key"]: report.results})
     write_file(path.with_suffix(".sarif"), json.dumps(sarif, indent=1, ensure_ascii=False) + "\n")
+    if report.asked_bootc:
+        task.say(BOOTC)
     for judged in report.results:
         if judged.waiver is not None:
             task.say(f"waived: {judged.finding.lint}: {judged.finding.message} ({judged.waiver.reason})")
@@ -34,7 +42,7 @@ def run_task(task: Task) -> Done:
         raise BuildFailed(explain(report), hint=f"correct the manifest or waive with a reason; all findings: {path}")
     waived = sorted({j.finding.lint for j in report.results if j.waiver is not None})
     task.say(f"no finding{f' but {len(waived)} waived' if waived else ''}")
-    return Done({"waived": waived}, (str(path.relative_to(task.compose.path)),))
+    return Done({"waived": waived, "asked_bootc": report.asked_bootc}, (str(path.relative_to(task.compose.path)),))
 
 
 def make_waiver(given: dict[str, Any]) -> Waiver:
