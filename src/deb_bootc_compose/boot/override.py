@@ -1,8 +1,9 @@
 """Packages and directories laid over an image for one boot: a second disk, mounted over /usr before anything starts.
 
 Neither the image nor its OSTree deployment changes, and nothing is composed. The kernel is given to QEMU directly, so
-that firmware and boot loader cost no time. Source: overlayfs of the Linux documentation; systemd-debug-generator(8) for
-units from credentials; libostree's deployment of kernels (the checksum is that of kernel and initramfs together).
+that firmware and boot loader cost no time, and neither do udev and systemd in the initramfs (`direct`). Source:
+overlayfs of the Linux documentation; systemd-debug-generator(8) for units from credentials; libostree's deployment of
+kernels (the checksum is that of kernel and initramfs together).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from deb_bootc_compose.boot.direct import ARGUMENTS, extend_initramfs, unpack_kernel
 from deb_bootc_compose.boot.qemu import host_key_credentials
 from deb_bootc_compose.disk.bench import open_bench
 from deb_bootc_compose.disk.layout import kernel_args, make_identity
@@ -41,17 +43,19 @@ truncate -s "$(( $(du -sm over | cut -f1) * 5 / 4 + 16 ))M" disk
 mke2fs -q -t ext4 -O ^has_journal -m 0 -d over disk
 """
 
-#: Runs as root in the guest, before tmpfiles looks at /usr. sysusers ran before any mount, so it runs again.
+#: Runs as root in the guest, before tmpfiles looks at /usr. `direct-init` has mounted it before systemd, if it could. A
+#: machine that is told not to look for updates (direct.ARGUMENTS) makes users and finds libraries only here.
 MOUNT = b"""set -eu
-mkdir -p /run/debootc-dev
-mount -o ro /dev/vdb /run/debootc-dev
-if [ -d /run/debootc-dev/usr ]; then
-    mount -t overlay -o ro,lowerdir=/run/debootc-dev/usr:/usr debootc-dev /usr
-    ldconfig
-    systemd-sysusers
+over=/run/debootc-dev
+if ! mountpoint -q $over; then
+    mkdir -p $over
+    mount -o ro /dev/vdb $over
+    if [ -d $over/usr ]; then mount -t overlay -o ro,lowerdir=$over/usr:/usr debootc-dev /usr; fi
+    if [ -d $over/etc ]; then cp -a $over/etc/. /etc/; fi
+    systemctl daemon-reload
 fi
-if [ -d /run/debootc-dev/etc ]; then cp -a /run/debootc-dev/etc/. /etc/; fi
-systemctl daemon-reload
+if [ -d $over/usr/lib/sysusers.d ]; then systemd-sysusers; fi
+if [ -d $over/usr ] && find $over/usr -name '*.so*' | grep -q .; then ldconfig; fi
 for unit in $UNITS; do systemctl --no-block restart "$unit"; done
 """
 
@@ -165,12 +169,27 @@ def check_place(place: str) -> str:
     return str(path).lstrip("/") or "."
 
 
-def find_kernel(root: Path, kver: str, *, commit: str, kargs: tuple[str, ...], os_name: str = "debian") -> Kernel:
-    """The kernel of the first deployment of an image that disk.make_disk made of the tree at *root*."""
+def find_kernel(
+    root: Path, kver: str, *, commit: str, kargs: tuple[str, ...], scratch: Path, os_name: str = "debian"
+) -> Kernel:
+    """The kernel of the first deployment of an image that disk.make_disk made of the tree at *root*.
+
+    It and its initramfs are written to *scratch*, in the forms that start soonest.
+    """
     modules = root / "usr/lib/modules" / kver
-    kernel, initrd = modules / "vmlinuz", modules / "initramfs.img"
-    digest = hashlib.sha256()
-    for path in (kernel, initrd):
-        digest.update(path.read_bytes())
-    arguments = kernel_args(make_identity(commit), kargs)
-    return Kernel(kernel, initrd, (*arguments, f"ostree=/ostree/boot.1/{os_name}/{digest.hexdigest()}/0"))
+    kernel, initramfs = (modules / "vmlinuz").read_bytes(), (modules / "initramfs.img").read_bytes()
+    switch = root / "usr/sbin/switch_root"
+    if not switch.is_file():
+        raise Failure("the tree has no switch_root", hint="add the package util-linux")
+    found = Kernel(
+        scratch / "kernel",
+        scratch / "initramfs",
+        (
+            *kernel_args(make_identity(commit), kargs),
+            f"ostree=/ostree/boot.1/{os_name}/{hashlib.sha256(kernel + initramfs).hexdigest()}/0",
+            *ARGUMENTS,
+        ),
+    )
+    found.kernel.write_bytes(unpack_kernel(kernel))
+    found.initrd.write_bytes(extend_initramfs(initramfs, switch.read_bytes()))
+    return found

@@ -68,7 +68,7 @@ def command(
         disk = Path(scratch, "overlay")
         named = [(Path(name), place or "/") for name, _, place in (one.partition(":") for one in directories)]
         make_overlay(store, disk, debs=debs, directories=named)
-        override = make_override(disk, units=units, kernel=find_own_kernel(store, image))
+        override = make_override(disk, units=units, kernel=find_own_kernel(store, image, Path(scratch)))
         override = replace(override, credentials={**override.credentials, **named_credentials})
         click.echo(f"ready to boot after {time.monotonic() - since:.1f} s", err=True)
         if ssh:
@@ -88,7 +88,7 @@ def command(
             raise BuildFailed("; ".join(report.problems), hint=f"the console's log is {console}")
 
 
-def find_own_kernel(store: Store, image: Path) -> Kernel:
+def find_own_kernel(store: Store, image: Path, scratch: Path) -> Kernel:
     """Kernel and initramfs of the compose that made *image*, from its tree in the store.
 
     Errors: Failure if it is no image of a compose, or the tree is gone.
@@ -105,4 +105,5 @@ def find_own_kernel(store: Store, image: Path) -> Kernel:
         raise Failure(f"the tree of {compose.path.name} has left the store {store.path}", hint="compose again")
     spec = next(spec for spec in load_started(compose).manifest.specs if key_of(spec) == key)
     kargs = kargs_of(load_lock(compose.lock_path).variants[key], spec.variant.kargs, arch)
-    return find_kernel(tree.root, tree.kver, commit=results[f"commit.{key}"]["commit"], kargs=kargs)
+    commit = results[f"commit.{key}"]["commit"]
+    return find_kernel(tree.root, tree.kver, commit=commit, kargs=kargs, scratch=scratch)

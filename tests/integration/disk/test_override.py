@@ -59,7 +59,7 @@ def test_a_deb_and_a_directory_are_there_when_units_start(
     deb = make_deb(tmp_path, version="7")
     make_overlay(store, overlay, debs=[deb], directories=[(make_directory(tmp_path), "/")])
     kargs = ("console=tty0", "console=ttyS0")
-    kernel = find_kernel(committed.tree, committed.kver, commit=committed.checksum, kargs=kargs)
+    kernel = find_kernel(committed.tree, committed.kver, commit=committed.checksum, kargs=kargs, scratch=place)
     override = make_override(overlay, units=["demo.service"], kernel=kernel)
     console = tmp_path / "console"
     report = run_boot(store, disk.path, commit=committed.checksum, console_log=console, override=override)
