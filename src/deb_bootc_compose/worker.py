@@ -19,7 +19,7 @@ from typing import IO, Any, NoReturn
 
 from deb_bootc_compose.directory import ComposeDirectory, disk_full, explaining_full_disk
 from debcore.errors import CommandFailed, Failure, Interrupted, LimitHit
-from debcore.path import write_file
+from debcore.path import remove_torn, write_file
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,7 @@ def run_task(directory: Path) -> None:
     try:
         with explaining_full_disk(compose.path):
             _be_alone(directory)
+            remove_torn(directory)
             done = _run(document["kind"], task)
             content = json.dumps({"value": done.value, "files": list(done.files)}, sort_keys=True)
             write_file(directory / "result.json", content + "\n")

@@ -85,6 +85,17 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[IO[bytes]]:
     sync_directory(path.parent)
 
 
+#: A file that `replacing` has not finished: tempfile's eight letters behind the name.
+TORN = re.compile(r"\..+\.[a-z0-9_]{8}")
+
+
+def remove_torn(directory: Path) -> None:
+    """Remove what `replacing` left in *directory* (not below it) when its process was killed. None may be at work."""
+    for path in list(directory.iterdir()):
+        if TORN.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+            path.unlink(missing_ok=True)
+
+
 def write_file(path: Path, content: bytes | str, *, mode: int = 0o644) -> None:
     """Replace *path* with *content*, whole and durable."""
     with replacing(path, mode=mode) as file:

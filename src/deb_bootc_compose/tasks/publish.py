@@ -14,12 +14,13 @@ from deb_bootc_compose.ostree import find_ref, init_repo, sign_summary
 from deb_bootc_compose.signing import open_signer
 from deb_bootc_compose.tasks.container import write_index
 from deb_bootc_compose.worker import Done, Task
-from debcore.path import write_file
+from debcore.path import remove_torn, write_file
 from debroot.store import Store
 
 
 def run_task(task: Task) -> Done:
     done: list[str] = []
+    remove_leftovers(task.compose.output)
     for key, variant in task.params["variants"].items():
         commit = task.inputs.get(f"commit.{key}")
         if commit is not None:
@@ -42,6 +43,13 @@ def run_task(task: Task) -> Done:
     for text in done:
         task.say(text)
     return Done({"published": done, "indexes": indexes}, ("compose/SHA256SUMS",))
+
+
+def remove_leftovers(output: Path) -> None:
+    """Files that a task was writing when it was killed: nobody writes here any more, and all that is here goes out."""
+    for directory, names, _ in os.walk(output):
+        names[:] = [name for name in names if name != "repo"]  # ostree's own
+        remove_torn(Path(directory))
 
 
 def make_indexes(task: Task) -> dict[str, dict[str, Any]]:
@@ -100,7 +108,7 @@ def keep_ledger(task: Task, made: Path, ledger: Path) -> None:
 def move_link(compose: ComposeDirectory, name: str) -> None:
     """TARGET/NAME → the compose, switched by rename."""
     target = compose.path.parent
-    temporary = target / f".{name}.{os.getpid()}"
+    temporary = target / f".{name}.{compose.id}"  # a later attempt takes the place of one that was killed
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(compose.path.name)
     temporary.rename(target / name)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from debcore.command import run
 from debcore.errors import Failure
-from debcore.path import check_file_name, inside, replacing, write_file
+from debcore.path import check_file_name, inside, remove_torn, replacing, write_file
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,13 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
         file.write(b"half" + "not bytes")  # type: ignore[operator]
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_a_killed_process_was_writing_is_removed(tmp_path: Path) -> None:
+    write_file(tmp_path / "whole.json", "{}")
+    (tmp_path / ".hidden").touch()
+    code = "import os, pathlib, debcore.path as p\nwith p.replacing(pathlib.Path('torn.json')): os._exit(0)"
+    run([sys.executable, "-c", code], cwd=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+    remove_torn(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "whole.json"]
