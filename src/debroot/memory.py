@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -55,6 +55,18 @@ def choose_memory(store: Store, wished: Memory, *, limit: int | None) -> Decisio
     if wished.wish == "no":
         return Decision(False)
     return decide(wished, free=upper.free_memory(), limit=limit, obstacle=find_obstacle(store.path) or _try(store))
+
+
+@contextmanager
+def open_scratch(store: Store, *, required: int) -> Iterator[Path]:
+    """An empty directory owned by root inside, for many files that last a moment; gone at exit.
+
+    In memory where that leaves as much again as *required* (bytes) free: on some disks removing a file takes
+    milliseconds, and a tree has tens of thousands. Else on the store's disk.
+    """
+    placed = choose_memory(store, Memory(wish="auto", required=required), limit=None)
+    with store.throwaway(memory=placed.in_memory) as place:
+        yield place
 
 
 def decide(wished: Memory, *, free: int, limit: int | None, obstacle: str | None) -> Decision:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from debcore.command import Completed, run
 from debroot.bootstrap import foreign_files, host_arch, tools_root
+from debroot.memory import open_scratch
 from debroot.sandbox import ENVIRONMENT, Bind, Sandbox, run_in
 from debroot.store import Layer, Store
 
@@ -66,11 +67,16 @@ class Bench:
 
 @contextmanager
 def open_bench(
-    store: Store, *, suite: str, arch: str, binds: Mapping[str, Path], env: Mapping[str, str] | None = None
-) -> Iterator[Bench]:
-    """A bench of *suite*'s tools. *binds*: path inside → path of the host, read-only. The scratch ends with it."""
+    store: Store, *, suite: str, arch: str, binds: Mapping[str, Path], env: Mapping[str, str] | None = None,
+    trees: int = 0,
+) -> Iterator[Bench]:  # fmt: skip
+    """A bench of *suite*'s tools. *binds*: path inside → path of the host, read-only. The scratch ends with it.
+
+    *trees*: bytes of trees of files and their images that it is for; 0: a few files.
+    """
     layer = disk_tools(store, suite=suite, arch=arch)
-    with store.using(layer), store.throwaway() as scratch:
+    place = open_scratch(store, required=trees) if trees else store.throwaway()
+    with store.using(layer), place as scratch:
         seen = tuple(Bind(source=source.resolve(), target=target) for target, source in binds.items())
         yield Bench(
             Sandbox(

@@ -95,7 +95,7 @@ def make_disk(
     args = kernel_args(identity, kargs or default_kargs(arch))
     env = {"SOURCE_DATE_EPOCH": str(epoch)}
     log.info("Making the disk image %s (%d MiB)", out.name, size // 1024**2)
-    with open_bench(store, suite=suite, arch=arch, binds={"/repo": repo}, env=env) as bench:
+    with open_bench(store, suite=suite, arch=arch, binds={"/repo": repo}, env=env, trees=size) as bench:
         deploy(bench, commit=commit, ref=ref, os_name=os_name, args=args, remote=remote, epoch=epoch)
         deployment = f"/ostree/deploy/{os_name}/deploy/{commit}.0"
         bench.run(["truncate", "-s", str(size), DISK])

@@ -7,7 +7,11 @@ from pathlib import Path
 
 from deb_bootc_compose.ostree import Repository
 from deb_bootc_compose.tree.outside import call
+from debroot.memory import open_scratch
 from debroot.sandbox import Bind
+
+#: Bytes that an import writes for each of a packed image: its content once, and its largest layer twice.
+SPREAD = 8
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,18 @@ def replay_import(repository: Repository, layout: Path, commit: str) -> Comparis
 
     Errors: Failure if the layout is damaged or ostree refuses a layer.
     """
-    with repository.store.workplace("scratch") as place:
+    with open_scratch(repository.store, required=SPREAD * measure_blobs(layout)) as place:
         binds = [
             Bind(source=layout.absolute(), target="/layout"),
             Bind(source=repository.path, target="/repo"),
-            Bind(source=place / "scratch", target="/scratch", readonly=False),
+            Bind(source=place, target="/scratch", readonly=False),
         ]
         arguments = {"commit": commit}
         function = "deb_bootc_compose.oci.importer:replay"
         made = call(repository.store, repository.tools, function, arguments, binds=binds, suppress_sync=True)
     return Comparison(made["equal"], tuple(made["differences"]), made["layers"])
+
+
+def measure_blobs(layout: Path) -> int:
+    """Bytes of all blobs of a layout."""
+    return sum(path.stat().st_size for path in (layout / "blobs").glob("*/*"))

@@ -12,7 +12,7 @@ import pytest
 from debcore.command import run
 from debcore.errors import LimitHit
 from debcore.job import Limits
-from debroot.memory import Memory, choose_memory, read_tried
+from debroot.memory import Memory, choose_memory, open_scratch, read_tried
 from debroot.sandbox import Bind, Sandbox, run_in, start_in
 from debroot.store import Layer, Store
 from debroot.upper import SHARED_MEMORY, memory_place
@@ -32,6 +32,18 @@ def closed(store: Store, tools: Layer, cache_dir: Path) -> Iterator[tuple[Store,
     yield made, layer
     made.release()
     shutil.rmtree(home)
+
+
+def test_scratch_lies_in_memory_where_that_has_room(store: Store) -> None:
+    for required, in_memory in ((1 << 20, True), (1 << 60, False)):
+        with open_scratch(store, required=required) as place:
+            assert place.is_relative_to(SHARED_MEMORY) is in_memory
+            run_in(
+                Sandbox(root=Path("/"), binds=(Bind(source=place, target="/mnt", readonly=False),)),
+                ["touch", "/mnt/mine"], idmap=store.idmap,
+            )  # fmt: skip
+            assert [path.name for path in place.iterdir()] == ["mine"]
+        assert not place.exists()
 
 
 def test_a_root_in_memory_on_a_store_that_nobody_else_may_enter(closed: tuple[Store, Layer]) -> None:
