@@ -19,7 +19,7 @@ import zstandard
 from debcore.errors import ConfigError
 
 INIT = "debootc/init"
-SWITCH = "debootc/switch_root"
+CHROOT = "debootc/chroot"
 
 #: What a try does not need: growing onto a disk that is the image's own, a machine id for later boots, drivers that no
 #: device of this machine has.
@@ -79,7 +79,7 @@ def pack_cpio(files: Mapping[str, bytes]) -> bytes:
     return bytes(packed)
 
 
-def extend_initramfs(initramfs: bytes, switch_root: bytes) -> bytes:
-    """*initramfs* and behind it an archive with `direct-init`, which ARGUMENTS name, and the tree's switch_root."""
+def extend_initramfs(initramfs: bytes, chroot: bytes) -> bytes:
+    """*initramfs* and behind it an archive with `direct-init`, which ARGUMENTS name, and the tree's chroot(1)."""
     init = Path(__file__).with_name("direct-init").read_bytes()
-    return initramfs + bytes(-len(initramfs) % 4) + pack_cpio({INIT: init, SWITCH: switch_root})
+    return initramfs + bytes(-len(initramfs) % 4) + pack_cpio({INIT: init, CHROOT: chroot})

@@ -178,9 +178,7 @@ def find_kernel(
     """
     modules = root / "usr/lib/modules" / kver
     kernel, initramfs = (modules / "vmlinuz").read_bytes(), (modules / "initramfs.img").read_bytes()
-    switch = root / "usr/sbin/switch_root"
-    if not switch.is_file():
-        raise Failure("the tree has no switch_root", hint="add the package util-linux")
+    chroot = next(path for path in (root / "usr/sbin/chroot", root / "usr/bin/chroot") if path.is_file())  # coreutils
     found = Kernel(
         scratch / "kernel",
         scratch / "initramfs",
@@ -191,5 +189,5 @@ def find_kernel(
         ),
     )
     found.kernel.write_bytes(unpack_kernel(kernel))
-    found.initrd.write_bytes(extend_initramfs(initramfs, switch.read_bytes()))
+    found.initrd.write_bytes(extend_initramfs(initramfs, chroot.read_bytes()))
     return found

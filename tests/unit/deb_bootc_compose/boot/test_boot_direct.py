@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from deb_bootc_compose.boot import direct
-from deb_bootc_compose.boot.direct import ARGUMENTS, ELF, INIT, SWITCH, extend_initramfs, pack_cpio, unpack_kernel
+from deb_bootc_compose.boot.direct import ARGUMENTS, CHROOT, ELF, INIT, extend_initramfs, pack_cpio, unpack_kernel
 from deb_bootc_compose.lints.cpio import walk_archive
 from debcore.errors import ConfigError
 
@@ -55,9 +55,9 @@ def test_the_archive_is_one_that_others_read(before: bytes) -> None:
     files = {"debootc/init": b"first", "debootc/deep/er": b"second!", "plain": b""}
     assert dict(walk_archive(pack_cpio(files))) == {"debootc": b"", "debootc/deep": b"", **files}
     own = pack_cpio({"etc/own": before})
-    extended = dict(walk_archive(extend_initramfs(own, b"switch")))
+    extended = dict(walk_archive(extend_initramfs(own, b"chroot")))
     assert extended["etc/own"] == before
-    assert extended[SWITCH] == b"switch"
+    assert extended[CHROOT] == b"chroot"
     assert extended[INIT].startswith(b"#!/bin/sh\n")
 
 
@@ -65,4 +65,4 @@ def test_the_first_program_is_a_shell_script_that_the_kernel_is_told_of() -> Non
     script = Path(direct.__file__).with_name("direct-init")
     subprocess.run(["sh", "-n", script], check=True)
     assert f"rdinit=/{INIT}" in ARGUMENTS
-    assert f"exec /{SWITCH} " in script.read_text()
+    assert f"exec /{CHROOT} " in script.read_text()
