@@ -134,6 +134,35 @@ def test_what_was_published_is_named(killed: ComposeDirectory) -> None:
     assert (killed.path.parent / "latest-Test-13").resolve() == killed.path
 
 
+def test_people_can_ask_about_it(composer: Composer, killed: ComposeDirectory, tmp_path: Path) -> None:
+    """What is in it and why, what differs from a lock without one package, what would be removed, and its page."""
+    (chain,) = json.loads(composer.call("why", "openssh-server", killed.path, "--json").stdout)
+    assert chain["package"] == "openssh-server"
+    assert "openssh-server" in composer.call("why", "openssh-server", killed.path).text
+    sizes = json.loads(composer.call("why-size", killed.path, "--json").stdout)["server.amd64"]
+    assert len(sizes) == sum(len(one.installed) for one in load_lock(killed.lock_path).variants.values())
+    assert "MB installed" in composer.call("why-size", killed.path, "--top", "3").text
+
+    lock = json.loads(killed.lock_path.read_text())
+    (variant,) = lock["variants"].values()
+    gone = next(one for one in variant["archive"] if one["name"] == "openssh-server")
+    variant["archive"].remove(gone)
+    (tmp_path / "before.lock.json").write_text(json.dumps(lock))
+    sides = (tmp_path / "before.lock.json", killed.path)
+    told = json.loads(composer.call("diff", *sides, "--json").stdout)
+    (change,) = told["variants"]["server.amd64"]["packages"]
+    assert (change["change"], change["source"], change["after"]) == ("added", "openssh", gone["version"])
+    assert f"openssh {gone['version']} (openssh-server)" in composer.call("diff", *sides).text
+    composer.call("diff", *sides, "--html", tmp_path / "diff.html")
+    assert "openssh-server" in (tmp_path / "diff.html").read_text()
+
+    page = (killed.path / "report.html").read_text()
+    assert page.count("<svg") >= 3
+    assert "openssh-server" in page
+    kept = json.loads(composer.call("gc", "--target", killed.path.parent, "--keep", "0", "-n", "--json").stdout)
+    assert {one["id"]: one["removed"] for one in kept["composes"]}[killed.id] is False, "it is the latest"
+
+
 def test_status_tells_each_task(composer: Composer, killed: ComposeDirectory) -> None:
     told = json.loads(composer.call("status", killed.path, "--json").stdout)
     assert told["status"] == "FINISHED"
