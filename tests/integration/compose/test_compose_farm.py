@@ -1,7 +1,7 @@
 """A whole compose with a hub, a signer and a builder as processes, whose builder also makes the tree.
 
-The builder has a store of its own, so that what it makes is not there before. The same lock composed without the farm
-gives the same bytes, and the hub lists the compose with links to its builds.
+Builder and compose have stores of their own, so that what one makes is not there for the other. The same lock composed
+without the farm gives the same bytes, and the hub lists the compose with links to its builds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -20,12 +22,14 @@ from deb_bootc_compose.directory import ComposeDirectory, Status
 from deb_bootc_compose.journal import read_results
 from deb_bootc_compose.lock import load_lock
 from debcore.command import spawn
+from debcore.hub.client import AdminClient
 from debcore.hub.compose_client import ComposeClient
 from debcore.hub.credential import load_token
 from debcore.hub.record_client import RecordClient
 from debroot.store import Store
-from tests.acceptance.world import BIN, Hub, write_package
+from tests.acceptance.world import BIN, ROOT, Hub, write_package
 from tests.integration.compose.world import MANIFEST, Composer, copy_base
+from tests.integration.orchestrator.stack import wait_for
 
 pytestmark = pytest.mark.root
 
@@ -124,3 +128,66 @@ def check_told(farm: Hub, token: str, compose: ComposeDirectory) -> None:
         assert f'href="/builds/{built.build}"' in page
         assert commit in page
         assert f'href="/composes/{compose.id}"' in browser.get(urljoin(farm.url, f"/builds/{built.build}")).text
+
+
+@contextmanager
+def emulating_builder(farm: Hub, state: Path, store: Path) -> Iterator[str]:
+    """One more builder, whose host is amd64 and runs arm64's programs in QEMU; it is named."""
+    state.mkdir()
+    argv: list[str | Path] = [BIN / "deb-orchestrator", "agent", "--hub", farm.url, "--name", "emulator"]
+    argv += ["--emulate", "arm64", "--no-idle-updates", "--state", state]
+    with (state / "agent.log").open("wb") as log:
+        process = spawn(argv, stdout=log, stderr=log, extra_env={"DEBOOTC_STORE": str(store)})
+    try:
+        with AdminClient(farm.url, load_token(farm.token_file)) as admin:
+            wait_for(lambda: any(one.name == "emulator" for one in admin.agents()), why="the builder at the hub")
+            admin.approve("emulator")
+        yield "emulator"
+    finally:
+        process.terminate()
+        assert process.wait(timeout=300) in (0, 143), (state / "agent.log").read_text()
+
+
+def images_of(compose: ComposeDirectory) -> dict[str, tuple[str, str, str]]:
+    """Architecture → tree, commit and digest of the container image."""
+    told = read_results(compose.journal_path)
+    return {
+        arch: (
+            told[f"tree.minimal.{arch}"]["id"], told[f"commit.minimal.{arch}"]["commit"],
+            told[f"container.minimal.{arch}"]["digest"],
+        )
+        for arch in ("amd64", "arm64")
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_a_tree_of_arm64_is_made_by_a_builder_that_emulates_it(farm: Hub, tmp_path: Path, store_dir: Path) -> None:
+    """amd64's tree is made here, arm64's through the hub; then both here, by the same lock, with the same bytes."""
+    manifest = tmp_path / "minimal"
+    shutil.copytree(ROOT / "examples/minimal", manifest)
+    text = (manifest / "compose.yaml").read_text().replace("arches: [amd64]", "arches: [amd64, arm64]")
+    (manifest / "compose.yaml").write_text(text)
+    with (manifest / "files/80-ether.network").open("a") as file:
+        file.write(f"# {secrets.token_hex(8)}\n")  # no store has these trees
+    composer = Composer(manifest, {"XDG_STATE_HOME": str(tmp_path / "state")}, patience=7000)
+    words = ("--hub", farm.url, "--token-file", farm.token_file, "--until", "container", "--json")
+    own = {"DEBOOTC_STORE": str(tmp_path / "own")}
+    with emulating_builder(farm, tmp_path / "agent", store_dir) as name:
+        done = composer.call(
+            "build", manifest, "--target", tmp_path / "out", "--farm", "arm64", *words, env=own
+        )  # fmt: skip
+    compose = ComposeDirectory(Path(json.loads(done.stdout)["path"]))
+    with RecordClient(farm.url, load_token(farm.token_file)) as records:
+        (task,) = records.tasks(kind="task")
+    assert (task.state, task.arch, task.agent) == ("succeeded", "arm64", name)
+    made = images_of(compose)
+    here = Store.open(store_dir)
+    assert here.find(f"tree-{made['amd64'][0][:24]}") is None, "the builder made arm64's alone"
+    here.remove(f"tree-{made['arm64'][0][:24]}")
+    again = composer.call("build", manifest, "--target", tmp_path / "again", "--locked", compose.lock_path, *words)
+    assert images_of(ComposeDirectory(Path(json.loads(again.stdout)["path"]))) == made
+    with RecordClient(farm.url, load_token(farm.token_file)) as records:
+        assert len(records.tasks(kind="task")) == 1
+    for tree, _, _ in made.values():
+        here.remove(f"tree-{tree[:24]}")
