@@ -93,7 +93,8 @@ def run_task(directory: Path) -> None:
     try:
         with explaining_full_disk(compose.path):
             _be_alone(directory)
-            remove_torn(directory)
+            for place in (directory, compose.path):  # where the lock lies, which no other task writes
+                remove_torn(place)
             done = _run(document["kind"], task)
             content = json.dumps({"value": done.value, "files": list(done.files)}, sort_keys=True)
             write_file(directory / "result.json", content + "\n")

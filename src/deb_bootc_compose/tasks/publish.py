@@ -21,6 +21,7 @@ from debroot.store import Store
 def run_task(task: Task) -> Done:
     done: list[str] = []
     remove_leftovers(task.compose.output)
+    remove_torn(task.compose.logs)
     for key, variant in task.params["variants"].items():
         commit = task.inputs.get(f"commit.{key}")
         if commit is not None:
