@@ -15,7 +15,7 @@ from deb_bootc_compose.journal import Journal
 from deb_bootc_compose.oci.image import ImageConfig, make_config
 from deb_bootc_compose.oci.writer import write
 from deb_bootc_compose.publish.outputs import ImageOutput, load_outputs
-from deb_bootc_compose.tasks.publish import known_hashes, make_indexes
+from deb_bootc_compose.tasks.publish import known_hashes, make_indexes, remove_leftovers
 from deb_bootc_compose.worker import Task
 from tests.unit.deb_bootc_compose.report.world import make_compose
 
@@ -82,3 +82,14 @@ def test_the_verb_takes_the_index_in_place_of_its_parts(compose: ComposeDirector
 def test_a_compose_of_before_has_none(compose: ComposeDirectory) -> None:
     assert [image.is_index for image in load_outputs(compose).images] == [False]
     assert json.loads((compose.output / "server/amd64/oci/index.json").read_bytes())
+
+
+def test_files_that_a_killed_task_was_writing_do_not_go_out(tmp_path: Path) -> None:
+    names = ["metadata/.images.json.ab_1cd2e", "metadata/images.json", "server/amd64/oci/.index.json.00000000",
+             "server/amd64/ostree/repo/.lock.abcdefgh", ".SHA256SUMS.xxxxxxxx"]  # fmt: skip
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["metadata/images.json", "server/amd64/ostree/repo/.lock.abcdefgh"]
