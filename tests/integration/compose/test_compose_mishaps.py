@@ -23,7 +23,7 @@ from tests.integration.compose.world import BIN, MANIFEST, copy_base
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 KEY = "server.amd64"
-TASKS = ("lock", *(f"{kind}.{KEY}" for kind in ("tree", "lint")))
+TASKS = ("lock", *(f"{kind}.{KEY}" for kind in ("tree", "lint", "commit")))
 KILLS = ("before", "begun", "within", "inside", "after")
 HOOKS = Path(__file__).with_name("mishaps")
 SIZE = "3g"
