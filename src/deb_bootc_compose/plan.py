@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deb_bootc_compose.boot.grub import files_digest
 from deb_bootc_compose.graph import Node, canonical
 from deb_bootc_compose.manifest import Manifest, VariantSpec
+from deb_bootc_compose.manifest.model import Variant
 from deb_bootc_compose.tasks import KINDS
 
 if TYPE_CHECKING:
@@ -121,8 +122,13 @@ def _asked(spec: VariantSpec, digests: Mapping[str, str]) -> dict[str, Any]:
         "arch": spec.arch, "packages": _unique(variant.packages), "exclude": _unique(variant.exclude_packages),
         "recommends": variant.recommends, "ids": ids,
         **({"ids_of_previous": True} if variant.users.previous else {}),
-        **({"below": variant.base.model_dump(mode="json")} if variant.base else {}),
+        **({"below": variant.base.model_dump(mode="json")} if variant.base else {}), **_filesystem(variant),
     }  # fmt: skip
+
+
+def _filesystem(variant: Variant) -> dict[str, str]:
+    """Said where it is not ext4: what was made before there was a choice keeps its identity."""
+    return {} if variant.outputs.filesystem == "ext4" else {"filesystem": variant.outputs.filesystem}
 
 
 def _recipe(manifest: Manifest, digests: Mapping[str, str]) -> str:
@@ -152,16 +158,17 @@ def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str
     name, variant = key(spec), spec.variant
     content = variant.model_dump(mode="json", by_alias=True)
     tree = f"tree.{name}"
+    params: dict[str, Any]
     yield _node("tree", name, needs=("lock",), params=_tree_params(manifest, spec, digests))
     if "lint" in variant.tests:
-        yield _node("lint", name, needs=(tree, "lock"), params={"key": name, "waive": content["lint"]["waive"]})
+        params = {"key": name, "waive": content["lint"]["waive"], **_filesystem(variant)}
+        yield _node("lint", name, needs=(tree, "lock"), params=params)
     commit = {
         "key": name, "ref": variant.ref, "sign": variant.outputs.ostree.sign, "arch": spec.arch,
         "suite": manifest.compose.suite,
     }  # fmt: skip
     yield _node("commit", name, needs=(tree, "lock"), params=commit)
     container = variant.outputs.container
-    params: dict[str, Any]
     if container is not None:
         params = {"key": name, "arch": spec.arch, "suite": manifest.compose.suite, "ref": variant.ref}
         params |= {"output": container.model_dump(mode="json", by_alias=True), "title": manifest.compose.release.name}
@@ -175,6 +182,7 @@ def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str
     first = (f"lint.{name}",) if linted else ()
     gate: dict[str, Any] = {"key": name, "arch": spec.arch, "suite": manifest.compose.suite, "ref": variant.ref}
     gate |= {"url": variant.outputs.ostree.url, "sign": variant.outputs.ostree.sign, "kargs": content["kargs"]}
+    gate |= _filesystem(variant)
     if wanted & {"update", "rollback"}:
         params = {**gate, "rollback": "rollback" in wanted, "required": variant.require_previous}
         yield _node("update", name, needs=(f"commit.{name}", "lock", tree, *first), params=params)

@@ -40,7 +40,10 @@ class Deployment(BaseModel):
 
 
 class Growth(BaseModel):
-    """The disk and its root, in bytes. `table`: SHA-256 of the partition table."""
+    """The disk and its root, in bytes. `table`: SHA-256 of the partition table.
+
+    `unit`: what may be left of the partition, for the file system cannot use a smaller piece.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -49,6 +52,7 @@ class Growth(BaseModel):
     start: int
     partition: int
     filesystem: int
+    unit: int = 4096
     table: str
 
     @property
@@ -57,7 +61,7 @@ class Growth(BaseModel):
         behind = self.disk - self.start - self.partition
         if behind > SPARE:
             return f"the root did not grow: {behind // 1024**2} MiB of the disk are behind its partition"
-        if self.filesystem + 4096 <= self.partition:
+        if self.filesystem + self.unit <= self.partition:
             return f"the root did not grow: its file system has {self.filesystem} bytes of {self.partition}"
         return ""
 
@@ -245,6 +249,7 @@ def _growth(answer: Answer | None) -> Growth | None:
     told = parse_properties(answer.text)
     try:
         numbers = {name: int(told[name]) for name in ("disk", "start", "partition", "filesystem")}
+        numbers |= {"unit": int(told["unit"])} if "unit" in told else {}
         return Growth(able=told["able"] == "yes", table=told["table"], **numbers)
     except (KeyError, ValueError):
         return None

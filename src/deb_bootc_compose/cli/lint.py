@@ -101,7 +101,8 @@ def _of_compose(directory: ComposeDirectory) -> dict[str, tuple[Judged, ...]]:
             raise Failure(f"the tree of {name} is no longer in the store", hint="compose again: the lints run then")
         waivers = [make_waiver(one.model_dump(mode="json")) for one in spec.variant.lint.waive]
         with store.using(tree.layer):
-            found[name] = check_tree(store, tree, waivers=waivers, today=datetime.now(UTC).date()).results
+            today, filesystem = datetime.now(UTC).date(), spec.variant.outputs.filesystem
+            found[name] = check_tree(store, tree, waivers=waivers, today=today, filesystem=filesystem).results
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deb_bootc_compose.disk import xfs
 from deb_bootc_compose.disk.bench import Bench, open_bench
 from deb_bootc_compose.disk.image import IMMUTABLE, LOADERS, Disk, inode_flags
 from debroot.store import Store
@@ -15,7 +16,13 @@ def check_disk(store: Store, disk: Disk, *, suite: str = "trixie", arch: str = "
     Errors: CommandFailed if a program of the tools root cannot be run at all.
     """
     with open_bench(store, suite=suite, arch=arch, binds={IMAGE: disk.path}) as bench:
-        return (*check_table(bench), *check_root(bench, disk), *check_esp(bench, disk, arch))
+        if disk.filesystem == "xfs":
+            with xfs.xfs_bench(store, bench, suite=suite) as other:
+                xfs.take_root(other, disk.layout, IMAGE)
+                root = xfs.check_xfs(other, disk.deployment, uuid=str(disk.identity.root_fs))
+        else:
+            root = check_root(bench, disk)
+        return (*check_table(bench), *root, *check_esp(bench, disk, arch))
 
 
 def check_table(bench: Bench) -> list[str]:

@@ -1,7 +1,7 @@
 """One OSTree commit becomes a disk image that boots by itself under UEFI.
 
-ostree deploys into a directory, mke2fs copies that directory into the root partition, mtools fill the ESP, sfdisk
-writes the table: all on plain files, all in a sandbox with mapped ids. The same arguments give the same bytes.
+ostree deploys into a directory, mke2fs or mkfs.xfs copies that directory into the root partition, mtools fill the ESP,
+sfdisk writes the table: all on plain files, all in a sandbox with mapped ids. The same arguments give the same bytes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deb_bootc_compose.boot.grub import generator
+from deb_bootc_compose.disk import xfs
 from deb_bootc_compose.disk.bench import WORK, Bench, open_bench
 from deb_bootc_compose.disk.layout import (
     BLOCK,
@@ -64,6 +65,7 @@ class Disk:
     identity: Identity
     deployment: str  #: path of the deployment inside the root file system
     kargs: tuple[str, ...]  #: of the first deployment, without `ostree=`
+    filesystem: str = "ext4"  #: of the root
 
 
 def make_disk(
@@ -81,12 +83,13 @@ def make_disk(
     kargs: tuple[str, ...] = (),
     remote: Remote | None = None,
     tree_id: str = "",
+    filesystem: str = "ext4",
 ) -> Disk:
     """Write the raw image *out* of *size* bytes that boots *commit* (a checksum) of *repo*.
 
     *ref* is what the image follows for updates; the repository need not have it yet. *epoch* (seconds) is the time of
     everything on the disk. *kargs*: none: screen and serial line are consoles. *tree_id* names all ids on the disk;
-    empty: the commit.
+    empty: the commit. *filesystem*: of the root, `ext4` or `xfs`.
     Errors: ConfigError on bad arguments and if the commit does not fit; CommandFailed.
     """
     layout, identity = make_layout(size), make_identity(tree_id or commit)
@@ -101,10 +104,14 @@ def make_disk(
         bench.run(["truncate", "-s", str(size), DISK])
         bench.run(["sfdisk", "--quiet", DISK], stdin=sfdisk_script(layout, identity, arch).encode())
         fill_esp(bench, layout, identity, arch)
-        fill_root(bench, layout, identity)
-        set_immutable(bench, layout, deployment)
+        if filesystem == "xfs":
+            with xfs.xfs_bench(store, bench, suite=suite) as other:
+                fill_root_xfs(other, layout, identity, deployment, suite)
+        else:
+            fill_root(bench, layout, identity)
+            set_immutable(bench, layout, deployment)
         bench.take("disk.raw", out)
-    return Disk(out, layout, identity, deployment, args)
+    return Disk(out, layout, identity, deployment, args, filesystem)
 
 
 def check_arguments(*, commit: str, os_name: str, kargs: tuple[str, ...]) -> None:
@@ -205,12 +212,29 @@ def fill_root(bench: Bench, layout: Layout, identity: Identity) -> None:
         )  # fmt: skip
     except CommandFailed as error:
         if "Could not allocate" in error.output or "No free space" in error.output:
-            used = bench.run(["du", "-sm", ROOT]).text.split()[0]
-            raise ConfigError(
-                "size", f"the commit's {used} MiB do not fit on a disk of {layout.size // 1024**2} MiB",
-                hint="updates need as much again: make the disk larger",
-            ) from error  # fmt: skip
+            raise _too_small(bench, layout) from error
         raise
+
+
+def fill_root_xfs(bench: Bench, layout: Layout, identity: Identity, deployment: str, suite: str) -> None:
+    """The same with xfs, immutable deployment included. *bench* has the programs of xfs_tools."""
+    xfs.check_acls(bench, ROOT)
+    try:
+        xfs.fill_xfs(bench, layout, identity, root=ROOT, suite=suite)
+    except CommandFailed as error:
+        if "No space left on device" in error.output:
+            raise _too_small(bench, layout) from error
+        raise
+    xfs.set_immutable(bench, deployment)
+    xfs.put_root(bench, layout, DISK)
+
+
+def _too_small(bench: Bench, layout: Layout) -> ConfigError:
+    used = bench.run(["du", "-sm", ROOT]).text.split()[0]
+    return ConfigError(
+        "size", f"the commit's {used} MiB do not fit on a disk of {layout.size // 1024**2} MiB",
+        hint="updates need as much again: make the disk larger",
+    )  # fmt: skip
 
 
 def set_immutable(bench: Bench, layout: Layout, deployment: str) -> None:

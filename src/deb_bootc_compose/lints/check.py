@@ -104,9 +104,14 @@ def judge(findings: Sequence[Finding], waivers: Sequence[Waiver], *, today: date
     return Report(tuple(results), tuple(expired), unused, strict)
 
 
-def check_root(store: Store, tools: Layer, root: Path, features: Sequence[str] | None) -> list[Finding]:
-    """All findings of the tree at *root* (of the id map); *features* of its own ostree, None if not known."""
-    arguments = {"ostree_features": None if features is None else list(features)}
+def check_root(
+    store: Store, tools: Layer, root: Path, features: Sequence[str] | None, *, filesystem: str = "ext4"
+) -> list[Finding]:
+    """All findings of the tree at *root* (of the id map); *features* of its own ostree, None if not known.
+
+    *filesystem*: of the root of its disk images.
+    """
+    arguments = {"ostree_features": None if features is None else list(features), "filesystem": filesystem}
     bind = Bind(source=root, target="/tree")
     answer = call(store, tools, "deb_bootc_compose.lints.registry:lint", arguments, binds=[bind])
     return [Finding(**found) for found in answer["findings"]]
@@ -120,10 +125,14 @@ def check_tree(
     today: date,
     strict: bool = True,
     tools: Layer | None = None,
+    filesystem: str = "ext4",
 ) -> Report:
-    """Run all lints on *tree*, and its own `bootc container lint`. Errors: CommandFailed if it cannot be read."""
+    """Run all lints on *tree*, whose disk images have a root of *filesystem*, and its own `bootc container lint`.
+
+    Errors: CommandFailed if it cannot be read.
+    """
     tools = tools or find_tools(store, tree.layer.suite)
-    findings = check_root(store, tools, tree.root, tree.ostree_features)
+    findings = check_root(store, tools, tree.root, tree.ostree_features, filesystem=filesystem)
     has_bootc = not any(finding.lint == CLIENT for finding in findings)
     if has_bootc:
         findings += ask_bootc(store, tree.root, arch=tree.layer.arch)

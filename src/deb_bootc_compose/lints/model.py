@@ -16,8 +16,9 @@ Level = Literal["fatal", "warning"]
 class Root:
     """A tree in the OCI form (/etc in place), walked once for all lints."""
 
-    def __init__(self, path: Path, *, ostree_features: tuple[str, ...] | None = None) -> None:
+    def __init__(self, path: Path, *, ostree_features: tuple[str, ...] | None = None, filesystem: str = "ext4") -> None:
         self.path = path
+        self.filesystem = filesystem  #: of the root of the tree's disk images
         self.ostree_features = ostree_features  #: of the tree's own ostree; None: not known
 
     @cached_property

@@ -34,6 +34,7 @@ from deb_bootc_compose.lints import (
     package_registries,
     pinned_ids,
     prepare_root,
+    root_filesystem,
     selinux,
     setuid,
     special_files,
@@ -97,6 +98,7 @@ LINTS: tuple[Lint, ...] = (
     name_services.LINT,
     dracut_conf.LINT,
     kernel_config.LINT,
+    root_filesystem.LINT,
     selinux.LINT,
 )
 
@@ -106,7 +108,8 @@ def run_lints(root: Root, *, lints: Sequence[Lint] = LINTS) -> list[Finding]:
     return [Finding(lint.name, lint.level, shown(message)) for lint in lints for message in lint.check(root)]
 
 
-def lint(*, tree: str = "/tree", ostree_features: list[str] | None = None) -> dict[str, Any]:
+def lint(*, tree: str = "/tree", ostree_features: list[str] | None = None, filesystem: str = "ext4") -> dict[str, Any]:
     """Inside the sandbox: all findings of the tree, as JSON."""
     features = None if ostree_features is None else tuple(ostree_features)
-    return {"findings": [asdict(f) for f in run_lints(Root(Path(tree), ostree_features=features))]}
+    root = Root(Path(tree), ostree_features=features, filesystem=filesystem)
+    return {"findings": [asdict(f) for f in run_lints(root)]}

@@ -6,7 +6,7 @@ import datetime
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 #: Debian's architectures that a compose may name (dpkg-architecture -L, those with a port that boots by itself).
 ARCHES = frozenset(
@@ -45,16 +45,6 @@ def _check_path(value: str) -> str:
         raise ValueError(f"{value!r} is no absolute path inside the image")
     if value.split("/")[1] in ("proc", "sys", "dev", "run", "tmp", "ostree", "sysroot"):
         raise ValueError(f"{value!r} is not part of an image: what stands there is made at run time")
-    return value
-
-
-def _check_filesystem(value: object) -> object:
-    """Why one that people ask for cannot be had: docs/adr/0005."""
-    if value == "xfs":
-        raise ValueError(
-            "an xfs root cannot be made without mounting it: mkfs.xfs keeps neither hard links nor file capabilities; "
-            "take ext4"
-        )
     return value
 
 
@@ -302,13 +292,24 @@ class ImageOutput(Strict):
 
     type: Literal["raw", "qcow2", "vmdk", "vhd"] = "qcow2"
     size: int | None = Field(default=None, ge=512, le=1024 * 1024)
-    filesystem: Annotated[Literal["ext4"], BeforeValidator(_check_filesystem)] = "ext4"
+    filesystem: Literal["ext4", "xfs"] = "ext4"
 
 
 class Outputs(Strict):
     ostree: OstreeOutput = OstreeOutput()
     container: ContainerOutput | None = None
     images: tuple[ImageOutput, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_filesystem(self) -> Outputs:
+        if len({image.filesystem for image in self.images}) > 1:
+            raise ValueError("all `images` of a variant have one `filesystem`: make a variant for each")
+        return self
+
+    @property
+    def filesystem(self) -> str:
+        """Of the root of the disk images, and of those that only the gates boot."""
+        return self.images[0].filesystem if self.images else "ext4"
 
 
 class Variant(Tree):

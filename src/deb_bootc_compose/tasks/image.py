@@ -33,13 +33,15 @@ def run_task(task: Task) -> Done:
     out = task.compose.output / name / arch / "images"
     out.mkdir(parents=True, exist_ok=True)
     wanted = [*params["images"]] or [{"type": "raw", "size": None}]
+    filesystem = wanted[0].get("filesystem", "ext4")  # the same of all: manifest.model.Outputs
     sizes = {image["size"] * 1024**2 if image["size"] else disk_size(variant) for image in wanted}
     stem = f"{params['short']}-{lock.version}-{name}.{arch}"
     made: list[dict[str, Any]] = []
     for size in sorted(sizes):
         of_size = [i for i in wanted if (i["size"] * 1024**2 if i["size"] else disk_size(variant)) == size]
         suffix = "" if len(sizes) == 1 else f".{size // 1024**2}M"
-        made += _make(task, store, variant, lock.timestamp, out, f"{stem}{suffix}", size, {i["type"] for i in of_size})
+        types = {i["type"] for i in of_size}
+        made += _make(task, store, variant, lock.timestamp, out, f"{stem}{suffix}", size, types, filesystem)
     return Done({"images": made}, tuple(image["path"] for image in made))
 
 
@@ -67,8 +69,9 @@ def disk_size(variant: LockedVariant) -> int:
 
 
 def _make(
-    task: Task, store: Store, variant: LockedVariant, epoch: int, out: Path, stem: str, size: int, types: set[str]
-) -> list[dict[str, Any]]:
+    task: Task, store: Store, variant: LockedVariant, epoch: int, out: Path, stem: str, size: int, types: set[str],
+    filesystem: str,
+) -> list[dict[str, Any]]:  # fmt: skip
     params = task.params
     commit = task.input("commit")
     raw = out / f"{stem}.raw"
@@ -79,6 +82,7 @@ def _make(
         store, repo=task.compose.path / commit["repo"], commit=commit["commit"], ref=params["ref"], out=partial,
         size=size, epoch=epoch, suite=params["suite"], arch=params["arch"],
         kargs=kargs_of(variant, params["kargs"], params["arch"]), remote=remote_of(task),
+        filesystem=filesystem,
     )  # fmt: skip
     if problems := check_disk(store, disk, suite=params["suite"], arch=params["arch"]):
         raise BuildFailed(

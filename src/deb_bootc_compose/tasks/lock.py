@@ -12,6 +12,7 @@ from typing import Any
 
 from deb_bootc_compose.derive.base import Wanted, load_tree_below, take_base
 from deb_bootc_compose.disk.bench import DISK_TOOLS, LOADER_PACKAGES, disk_tools
+from deb_bootc_compose.disk.xfs import xfs_tools
 from deb_bootc_compose.earlier import load_earlier_lock
 from deb_bootc_compose.embedded import HubAddress
 from deb_bootc_compose.lock import (
@@ -226,6 +227,8 @@ def find_tool_packages(task: Task, store: Store) -> dict[str, tuple[LockedPackag
     arches = sorted({asked["arch"] for asked in task.params["variants"].values()})
     layers = {"tree": find_tools(store, suite)}
     layers |= {f"disk.{arch}": _disk_tools(store, suite, arch) for arch in arches}
+    if any("filesystem" in asked for asked in task.params["variants"].values()):
+        layers["xfs"] = xfs_tools(store, suite=suite)
     return {name: tuple(LockedPackage.of(package) for package in layer.packages) for name, layer in layers.items()}
 
 

@@ -100,7 +100,7 @@ def image_before(task: Task, store: Store, parent: LockedParent) -> Iterator[Pat
             store, repo=Path(task.context["repo"]), commit=parent.commit, ref=params["ref"], out=out,
             size=disk_size(lock.variants[params["key"]]), epoch=lock.timestamp, suite=params["suite"],
             arch=params["arch"], kargs=kargs_of(lock.variants[params["key"]], params["kargs"], params["arch"]),
-            remote=remote_of(task),
+            remote=remote_of(task), filesystem=params.get("filesystem", "ext4"),
         )  # fmt: skip
         yield disk.path
     finally:

@@ -72,6 +72,7 @@ GROWN = "able=yes\ndisk=4294967296\nstart=538968064\npartition=3755978752\nfiles
     [
         ("", "", ""),
         ("filesystem=3755978752", "filesystem=2682257408", "its file system has 2682257408 bytes of 3755978752"),
+        ("filesystem=3755978752", f"filesystem={3755978752 - 63 * 4096}\nunit={64 * 4096}", ""),  # xfs
         ("disk=4294967296", "disk=5368709120", "1024 MiB of the disk are behind its partition"),
     ],
 )

@@ -15,6 +15,7 @@ from deb_bootc_compose.lints.contract import BESIDE, RULES
 from deb_bootc_compose.lints.cpio import read_archive
 from deb_bootc_compose.lints.model import Root
 from deb_bootc_compose.lints.registry import LINTS, run_lints
+from tests.unit.deb_bootc_compose.lints.conftest import cpio
 
 FEATURES = ("libcurl", "libarchive")
 Break = Callable[[Path], object]
@@ -189,13 +190,24 @@ BAD: list[tuple[str, Break, str]] = [
     ("dracut-conf", put("etc/dracut.conf.d/90.conf", 'hostonly="yes"\n'), "hostonly is yes"),
     ("dracut-conf", remove("usr/lib/dracut/dracut.conf.d/50-image.conf"), "reproducible is not set"),
     ("kernel-config", put(f"{KERNEL}/config", "CONFIG_EXT4_FS=y\n"), "lacks CONFIG_OVERLAY_FS"),
+    (
+        "root-filesystem",
+        put("usr/lib/ostree/prepare-root.conf", "[composefs]\nenabled = verity\n[sysroot]\nreadonly = true\n"),
+        "composefs is 'verity' in /usr/lib/ostree/prepare-root.conf: xfs has no fs-verity",
+    ),
+    ("root-filesystem", remove("usr/sbin/xfs_repair"), "add the package xfsprogs"),
+    (
+        "root-filesystem",
+        put(f"{KERNEL}/config", "CONFIG_XFS_FS=m\n"),
+        "the initramfs of 6.12.0-test has no module for it: add /usr/lib/dracut/dracut.conf.d/60-xfs.conf",
+    ),
     ("selinux", put("etc/selinux/default/policy/policy.33"), "bear no labels"),
     ("setuid", lambda t: (put("usr/bin/mine")(t), mode("usr/bin/mine", 0o4755)(t)), "/usr/bin/mine has mode 4755"),
 ]
 
 
 def findings(tree: Path) -> list[tuple[str, str]]:
-    return [(f.lint, f.message) for f in run_lints(Root(tree, ostree_features=FEATURES))]
+    return [(f.lint, f.message) for f in run_lints(Root(tree, ostree_features=FEATURES, filesystem="xfs"))]
 
 
 def test_a_good_tree_has_no_finding(tree: Path) -> None:
@@ -256,6 +268,15 @@ def test_file_capabilities_are_for_known_programs(tree: Path, monkeypatch: pytes
 def test_an_empty_machine_id_needs_no_preset(tree: Path) -> None:
     put("etc/machine-id", "")(tree)
     remove("usr/lib/systemd/system-preset/20-image.preset")(tree)
+    assert findings(tree) == []
+
+
+def test_an_xfs_root_needs_its_module_where_the_kernel_has_it_not_built_in(tree: Path) -> None:
+    config, image = tree / KERNEL / "config", tree / KERNEL / "initramfs.img"
+    config.write_text(config.read_text().replace("CONFIG_XFS_FS=y", "CONFIG_XFS_FS=m"))
+    assert [name for name, _ in findings(tree)] == ["root-filesystem"]
+    assert run_lints(Root(tree, ostree_features=FEATURES)) == [], "ext4 needs none of it"
+    image.write_bytes(image.read_bytes() + cpio({f"{KERNEL}/kernel/fs/xfs/xfs.ko.xz": b"module"}))
     assert findings(tree) == []
 
 

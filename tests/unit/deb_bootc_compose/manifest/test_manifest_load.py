@@ -219,14 +219,16 @@ def test_the_schema_names_every_key() -> None:
     assert "TreeFile" in schema["$defs"]
 
 
-def test_an_xfs_root_is_refused_with_its_reason(tmp_path: Path) -> None:
-    outputs = "    outputs: {images: [{type: vhd}, {type: vmdk, filesystem: %s}]}\n"
-    images = load(tmp_path, TOP + outputs % "ext4").specs[0].variant.outputs.images
-    assert [image.type for image in images] == ["vhd", "vmdk"]
-    with pytest.raises(ConfigError, match=r"compose\.yaml:14: .*filesystem: an xfs root cannot be made.*take ext4"):
-        load(tmp_path, TOP + outputs % "xfs")
-    with pytest.raises(ConfigError, match="should be 'ext4'"):
-        load(tmp_path, TOP + outputs % "btrfs")
+def test_the_images_of_a_variant_have_one_file_system(tmp_path: Path) -> None:
+    outputs = "    outputs: {images: [{type: vhd, filesystem: %s}, {type: vmdk, filesystem: %s}]}\n"
+    for name in ("ext4", "xfs"):
+        found = load(tmp_path, TOP + outputs % (name, name)).specs[0].variant.outputs
+        assert (found.filesystem, [image.type for image in found.images]) == (name, ["vhd", "vmdk"])
+    assert load(tmp_path, TOP).specs[0].variant.outputs.filesystem == "ext4"
+    with pytest.raises(ConfigError, match=r"compose\.yaml:14: .*one `filesystem`: make a variant for each"):
+        load(tmp_path, TOP + outputs % ("ext4", "xfs"))
+    with pytest.raises(ConfigError, match="should be 'ext4' or 'xfs'"):
+        load(tmp_path, TOP + outputs % ("btrfs", "btrfs"))
 
 
 def test_ids_are_pinned_by_one_of_three(tmp_path: Path) -> None:

@@ -126,6 +126,17 @@ def test_growth_is_said_to_the_tree_and_to_its_gate(manifest: Path) -> None:
         assert (files == plain["tree.server.amd64"].params["boot-files"]) is value
 
 
+def test_a_root_that_is_not_ext4_is_said_to_all_whom_it_concerns(manifest: Path) -> None:
+    assert not any("filesystem" in node.params for node in nodes(manifest).values()), "identities stay"
+    images = "outputs: {images: [{type: raw, filesystem: xfs}], "
+    (manifest / "compose.yaml").write_text(MANIFEST.replace("outputs: {", images))
+    made = nodes(manifest)
+    told = {name for name, node in made.items() if node.params.get("filesystem") == "xfs"}
+    assert told == {"lint.server.amd64", "update.server.amd64"}
+    assert made["lock"].params["variants"]["server.amd64"]["filesystem"] == "xfs", "its tools are locked"
+    assert [image["filesystem"] for image in made["image.server.amd64"].params["images"]] == ["xfs"]
+
+
 def test_a_compose_can_end_early(manifest: Path) -> None:
     assert set(nodes(manifest, Options(until="lock"))) == {"source.agent", "source.hostname", "request", "lock"}
 
