@@ -13,6 +13,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,14 +146,15 @@ class Runner:
         return os.waitid(os.P_PID, child.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def _hear(self, child: _Child) -> None:
+        """What it said: why it failed before all else, as telling its progress may fail, on a disk that is full."""
+        messages = []
         for line in self._lines(child):
-            try:
-                message = json.loads(line)
-            except ValueError:
-                continue
-            if "error" in message:
-                child.error = message["error"]
-            elif "text" in message:
+            with suppress(ValueError):
+                messages.append(json.loads(line))
+        for message in messages:
+            child.error = message.get("error") or child.error
+        for message in messages:
+            if "text" in message:
                 self.progress(child.name, str(message["text"]))
 
     def _lines(self, child: _Child) -> Iterator[bytes]:
