@@ -311,6 +311,8 @@ REASONS = (
 )
 
 
+#: A status of HTTP, and no digits of a hash.
+NOT_THERE = re.compile(r"(?<!\w)404\s")
 #: Packages that a message names.
 NAMED = 20
 
@@ -320,7 +322,7 @@ def explain_missing(left: Sequence[Package], *, of: int, said: str) -> HostFaile
     names = ", ".join(f"{p.name} {p.version} ({p.arch})" for p in left[:NAMED])
     names += f" and {len(left) - NAMED} more" if len(left) > NAMED else ""
     hosts = ", ".join(dict.fromkeys(urlsplit(p.uri or "").hostname or "the archive" for p in left))
-    if find_full(said) or ("404" not in said and "not found" not in said.lower()):
+    if find_full(said) or not (NOT_THERE.search(said) or "not found" in said.lower()):
         return HostFailed(f"{len(left)} packages cannot be fetched: {names}: {said}", hint=explain_download(said))
     message = f"{hosts} does not serve {len(left)} of {of} packages that its index names: {names}"
     archs = sorted({p.arch for p in left} - {"all"})

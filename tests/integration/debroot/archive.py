@@ -89,7 +89,8 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         half = len(content) // 2
-        self.wfile.write(content[:half] if fault == "break" else content[:half] + b"\0" + content[half + 1 :])
+        rest = b"" if fault == "break" else bytes([content[half] ^ 1]) + content[half + 1 :]
+        self.wfile.write(content[:half] + rest)
         self.close_connection = True
 
     def log_message(self, format: str, *words: object) -> None:

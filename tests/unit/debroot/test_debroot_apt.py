@@ -183,6 +183,9 @@ def test_a_message_about_missing_packages_is_bounded_and_says_what_to_do() -> No
     assert "mirror.example does not serve 30 of 100 packages" in str(failure)
     assert "p19 1 (s390x) and 10 more" in str(failure)
     assert "a mirror that carries s390x in full: DEBOOTC_MIRROR=URI" in failure.hint
+    lie = explain_missing(left, of=100, said="Hash Sum mismatch Hashes of received file: - SHA256:a0404c4045 [1404 B]")
+    assert "cannot be fetched" in str(lie)
+    assert "other bytes than its index says" in lie.hint
     other = explain_missing(left, of=100, said="Connection refused")
     assert "30 packages cannot be fetched" in str(other)
     assert "check the network" in other.hint
