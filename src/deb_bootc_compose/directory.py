@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -149,9 +150,17 @@ def explaining_full_disk(compose: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not _says_full(error):
             raise
         raise disk_full(compose, str(error.filename or "")) from error
+
+
+def _says_full(error: OSError) -> bool:
+    """shutil.Error, of a whole tree, has the words of its errors and no number."""
+    kinds = (errno.ENOSPC, errno.EDQUOT)
+    return error.errno in kinds or (
+        isinstance(error, shutil.Error) and any(os.strerror(kind) in str(error) for kind in kinds)
+    )
 
 
 def stem(compose: Compose) -> str:

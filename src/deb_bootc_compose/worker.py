@@ -13,6 +13,7 @@ import threading
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -147,8 +148,9 @@ def adopt(task: Task, found: Mapping[str, Any]) -> Done:
 
 
 def _send_bug(task: Task, error: Exception) -> None:
-    traceback.print_exc()
     task.send_error(Failure(f"{type(error).__name__}: {error} (a bug of ours)", hint=f"see logs/{task.name}.log"))
+    with suppress(OSError):  # the log's disk may be full
+        traceback.print_exc()
 
 
 def _take_stdout() -> IO[bytes]:
