@@ -39,13 +39,15 @@ ARGUMENTS = (
 
 ELF = b"\x7fELF"
 ZSTD = b"\x28\xb5\x2f\xfd"
+#: Bytes of a bzImage up to the end of payload_length.
+HEADER = 0x250
 #: The largest kernel that is unpacked, in bytes; Debian's are of 60 MB.
 LIMIT = 512 * 1024**2
 
 
 def unpack_kernel(image: bytes) -> bytes:
     """The ELF file in an x86 bzImage; *image* as it is if it is another kind, or not packed with zstd."""
-    if image[0x202:0x206] != b"HdrS":
+    if len(image) < HEADER or image[0x202:0x206] != b"HdrS":
         return image
     sectors = image[0x1F1] or 4
     offset, length = struct.unpack_from("<II", image, 0x248)
@@ -54,8 +56,9 @@ def unpack_kernel(image: bytes) -> bytes:
     if not packed.startswith(ZSTD):
         return image
     try:
-        # Behind the frame stand four bytes: its unpacked size.
-        unpacked = zstandard.ZstdDecompressor().decompressobj().decompress(packed[:-4])
+        # Behind the frame stand four bytes: its unpacked size, which is not believed.
+        with zstandard.ZstdDecompressor().stream_reader(packed[:-4]) as reader:
+            unpacked = reader.read(LIMIT)
     except zstandard.ZstdError as error:
         raise ConfigError("kernel", f"the kernel of the image cannot be unpacked: {error}") from error
     return unpacked if unpacked.startswith(ELF) and len(unpacked) < LIMIT else image

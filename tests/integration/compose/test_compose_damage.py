@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from deb_bootc_compose.directory import ComposeDirectory, Status
-from deb_bootc_compose.journal import read_results
 from debcore.command import run
-from tests.integration.compose.world import Composer
+from tests.integration.compose.world import Composer, outputs
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 
@@ -26,14 +25,6 @@ def taken(said: str) -> set[str]:
     """Tasks whose result was that of the compose before."""
     events = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     return {one["task"] for one in events if "the same as in" in one.get("text", "") and "task" in one}
-
-
-def outputs(compose: ComposeDirectory) -> dict[str, str]:
-    made = read_results(compose.journal_path)
-    return {
-        "commit": made[f"commit.{KEY}"]["commit"], "container": made[f"container.{KEY}"]["digest"],
-        "raw": made[f"image.{KEY}"]["images"][0]["sha256"],
-    }  # fmt: skip
 
 
 def flip(path: Path, at: int) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from deb_bootc_compose.directory import ComposeDirectory, Status
-from deb_bootc_compose.journal import read_journal, read_results
+from deb_bootc_compose.journal import read_journal
 from debcore.command import Completed, run
 from debroot.gc import list_store
 from debroot.store import Store
-from tests.integration.compose.world import BIN, MANIFEST, Composer, copy_base
+from tests.integration.compose.world import BIN, MANIFEST, Composer, copy_base, outputs
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -111,14 +111,6 @@ def nothing_is_published(compose: ComposeDirectory) -> bool:
     named = index.is_file() and "org.opencontainers.image.ref.name" in index.read_text()
     refs = [path for path in heads.rglob("*") if path.is_file()] if heads.is_dir() else []
     return not (named or refs or (compose.path.parent / "latest-Test-13").exists())
-
-
-def outputs(compose: ComposeDirectory) -> dict[str, str]:
-    made = read_results(compose.journal_path)
-    return {
-        "commit": made[f"commit.{KEY}"]["commit"], "container": made[f"container.{KEY}"]["digest"],
-        "raw": made[f"image.{KEY}"]["images"][0]["sha256"],
-    }  # fmt: skip
 
 
 def names(directory: Path) -> list[str]:

@@ -148,14 +148,20 @@ def test_a_signal_ends_the_tasks_too(directory: ComposeDirectory, signum: signal
     assert_no_task_left(directory)
 
 
-def test_a_task_that_does_not_end_is_killed_with_what_it_started(
-    driver: ModuleType, directory: ComposeDirectory
-) -> None:
+def start_deaf(directory: ComposeDirectory) -> tuple[Process, int]:
+    """A compose whose task b hears no SIGTERM, and the pid of that task."""
     (directory.work / "hold").touch()
     (directory.work / "stubborn").touch()
     process = start(directory)
     wait_for(directory, "deaf")
     (worker,) = task_processes(directory, "b")
+    return process, worker
+
+
+def test_a_task_that_does_not_end_is_killed_with_what_it_started(
+    driver: ModuleType, directory: ComposeDirectory
+) -> None:
+    process, worker = start_deaf(directory)
     group = processes_of_group(worker)
     assert len(group) == 2, "the task, and what it started"
     process.terminate()
@@ -173,11 +179,7 @@ def test_a_task_that_does_not_end_is_killed_with_what_it_started(
 def test_a_task_waits_for_the_one_of_the_compose_that_was_killed(
     driver: ModuleType, directory: ComposeDirectory
 ) -> None:
-    (directory.work / "hold").touch()
-    (directory.work / "stubborn").touch()
-    process = start(directory)
-    wait_for(directory, "deaf")
-    (worker,) = task_processes(directory, "b")
+    process, worker = start_deaf(directory)
     process.kill()
     process.wait()
     (directory.work / "stubborn").unlink()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from deb_bootc_compose.directory import ComposeDirectory
+from deb_bootc_compose.journal import read_results
 from debcore.command import Completed, Process, run, spawn
 from debcore.errors import CommandFailed
 
@@ -40,6 +42,15 @@ def copy_base(directory: Path) -> None:
     """base.tree.yaml of the example and the files that it adds, into *directory*."""
     shutil.copy(EXAMPLE / "base.tree.yaml", directory)
     shutil.copytree(EXAMPLE / "files", directory / "files")
+
+
+def outputs(compose: ComposeDirectory, key: str = "server.amd64") -> dict[str, str]:
+    """What must be the same if nothing else is: commit, digest of the image, hash of the raw disk."""
+    made = read_results(compose.journal_path)
+    return {
+        "commit": made[f"commit.{key}"]["commit"], "container": made[f"container.{key}"]["digest"],
+        "raw": made[f"image.{key}"]["images"][0]["sha256"],
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)
