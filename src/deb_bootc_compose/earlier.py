@@ -44,11 +44,10 @@ class Earlier:
         found: dict[str, tuple[ComposeDirectory, Entry]] = {}
         for compose in self._siblings():
             try:
-                for entry in read_journal(compose.journal_path):
-                    if entry.type == "task.finished":
-                        found[entry.data["identity"]] = (compose, entry)
+                entries = list(read_journal(compose.journal_path))
             except (OSError, Failure):
                 continue  # damaged: nothing is taken from it
+            found |= {one.data["identity"]: (compose, one) for one in entries if one.type == "task.finished"}
         return found
 
     def _siblings(self) -> list[ComposeDirectory]:
