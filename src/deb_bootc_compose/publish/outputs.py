@@ -55,7 +55,10 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
     if not status.is_final:
         raise Failure(f"{compose.id} is {status}", hint=f"finish it first: deb-bootc-compose resume {compose.path}")
     values = read_results(compose.journal_path)
-    manifest = json.loads(compose.manifest_path.read_bytes())["manifest"]
+    try:
+        manifest = json.loads(compose.manifest_path.read_bytes())["manifest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Failure(f"{compose.manifest_path} is damaged: {error}", hint="compose again") from error
     missing = [] if incomplete else list(missing_gates(manifest, values))
     if missing:
         raise Failure(
