@@ -46,7 +46,7 @@ SCRIPT_TIMEOUT = 60.0  #: seconds, of a notification script that the command lin
 Say = Callable[[str], None]
 
 #: Kinds of tasks whose results `--json` prints.
-SHOWN = ("commit", "container", "image", "boot", "update", "fallback", "lock")
+SHOWN = ("commit", "container", "image", "boot", "update", "fallback", "bootc-install", "bootc-upgrade", "lock")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,6 +354,8 @@ def tell_before(node: Node, directory: ComposeDirectory, before: Previous, *, lo
         told = {"previous": None}
     elif node.kind == "update":
         told = {"image": None, "repo": None}
+    elif node.kind == "bootc-upgrade":
+        told = {"image": None, "repo": None, "layout": None, "bootc": None}
     if not told:
         return {}
     name = node.params["key"]
@@ -362,13 +364,13 @@ def tell_before(node: Node, directory: ComposeDirectory, before: Previous, *, lo
         return told
     finders = {
         "parent": before.find_repository, "repo": before.find_repository, "previous": before.find_layout,
-        "image": before.find_image,
+        "image": before.find_image, "layout": before.find_layout, "bootc": before.find_bootc,
     }  # fmt: skip
     try:
         found = {word: find(name, parent) for word, find in finders.items() if word in told}
     except Failure as failure:
         return told | {"damage": [str(failure), failure.hint]}
-    return told | {word: str(path) for word, path in found.items() if path is not None}
+    return told | {word: str(one) if isinstance(one, Path) else one for word, one in found.items()}
 
 
 def _pool_lacks_hub_packages(directory: ComposeDirectory) -> bool:

@@ -21,7 +21,12 @@ from debcore.errors import Failure
 log = logging.getLogger(__name__)
 
 #: Kinds whose inputs are all in their identity. The others look at the world (archive, hub) or cost nothing.
-KINDS = frozenset({"lint", "commit", "container", "replay", "image", "boot", "update", "fallback"})
+KINDS = frozenset(
+    {
+        "lint", "commit", "container", "replay", "image", "boot", "update", "fallback", "bootc-install",
+        "bootc-upgrade",
+    }
+)  # fmt: skip
 DEPTH = 10  #: newest composes that are looked at
 
 

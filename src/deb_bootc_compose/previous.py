@@ -66,6 +66,11 @@ class Previous:
                 return path
         return None
 
+    def find_bootc(self, key: str, parent: LockedParent) -> dict[str, Any] | None:
+        """What the tree of *parent* says of its bootc; None without one, or if its compose is gone. Errors: Failure."""
+        found = [results_of(compose).get(f"tree.{key}", {}).get("bootc") for compose in self._named(parent)]
+        return found[0] if found else None
+
     def find_image(self, key: str, parent: LockedParent) -> Path | None:
         """A disk image that boots *parent*'s commit, as it was delivered; None if there is none. Errors: Failure."""
         for compose in self._named(parent):

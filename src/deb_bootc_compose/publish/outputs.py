@@ -125,6 +125,10 @@ def missing_gates(manifest: Mapping[str, Any], values: Mapping[str, Mapping[str,
             asked = kind in tests or (kind == "update" and "rollback" in tests)
             if asked and f"{kind}.{key}" not in values:
                 yield f"{kind}.{key}"
+        if "bootc" in values.get(f"tree.{key}", {}) and spec["variant"]["outputs"]["container"]:
+            for test, kind in (("boot", "bootc-install"), ("update", "bootc-upgrade")):
+                if test in tests and f"{kind}.{key}" not in values:
+                    yield f"{kind}.{key}"
 
 
 def _tags(compose: ComposeDirectory, container: Mapping[str, Any]) -> tuple[str, ...]:

@@ -45,6 +45,7 @@ def make_compose(target: Path, name: str, commit: str, *, status: str = "FINISHE
         "media_type": "application/vnd.oci.image.layer.v1.tar+zstd",
     }
     (compose.path / "oci/layers.json").write_text(json.dumps({"plan": {"bin:00": ["a", "b"]}, "layers": [layer]}))
+    values[f"tree.{KEY}"] = {"id": commit, **({"bootc": {"bootupd": True}} if name == "two" else {})}
     values[f"image.{KEY}"] = {"images": [{"path": "disk.raw"}, {"path": "disk.qcow2"}]}
     lines = [
         {"n": n, "at": "", "type": "task.finished", "task": task, "identity": "0", "seconds": 1.0, "files": [],
@@ -77,6 +78,9 @@ def test_the_newest_that_passed_its_gates_and_has_the_ref(own: ComposeDirectory)
     assert before.find_layout(KEY, parent) == own.path.parent / "two/oci"
     (own.path.parent / "two/disk.raw").touch()
     assert before.find_image(KEY, parent) == own.path.parent / "two/disk.raw"
+    assert before.find_bootc(KEY, parent) == {"bootupd": True}
+    assert before.find_bootc(KEY, parent.model_copy(update={"compose": "one"})) is None
+    assert before.find_bootc(KEY, parent.model_copy(update={"compose": None})) is None
     assert before.find_parents({KEY: "test/unheard-of"}) == {}
 
 
@@ -113,7 +117,7 @@ def test_damage_found_later_is_told_to_the_task_that_needs_what_is_gone(own: Com
     with (own.path.parent / "two/logs/journal.jsonl").open("ab") as file:
         file.write(b"[1]\n")
     for find in (before.find_repository, before.find_layout, before.find_image):
-        with pytest.raises(Failure, match=r"two, is damaged: .*line 4 is damaged") as caught:
+        with pytest.raises(Failure, match=r"two, is damaged: .*line 5 is damaged") as caught:
             find(KEY, parent)
         assert "--previous" in caught.value.hint
     found = {"commit": ("parent",), "container": ("previous",), "update": ("image", "repo"), "lint": ()}
@@ -135,7 +139,7 @@ def test_nothing_is_taken_from_a_damaged_compose_and_that_is_said_once(
     assert found["path"] != str(own.path.parent / "two")
     (said,) = caplog.messages
     assert "two is damaged, nothing is taken from it" in said
-    assert "line 4" in said
+    assert "line 5" in said
 
 
 def make_lock(parent: LockedParent) -> Lock:
