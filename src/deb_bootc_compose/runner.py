@@ -56,6 +56,7 @@ class _Child:
     process: Process
     directory: Path
     log: Path
+    ended: int  #: readable when the process has ended: pidfd_open(2)
     buffer: bytes = b""
     error: dict[str, Any] = field(default_factory=dict)
 
@@ -98,11 +99,12 @@ class Runner:
                 self.command(directory), stdout=PIPE, stderr=log_file, new_session=True,
                 pass_fds=(self._life_read,), extra_env={**self.env, "DEBOOTC_LIFETIME_FD": str(self._life_read)},
             )  # fmt: skip
-        child = _Child(name, process, directory, log_path)
+        child = _Child(name, process, directory, log_path, os.pidfd_open(process.pid))
         self._children[name] = child
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
         self._selector.register(process.stdout, selectors.EVENT_READ, child)
+        self._selector.register(child.ended, selectors.EVENT_READ)
 
     def wait(self) -> list[Ended]:
         """Hear the tasks until at least one has ended."""
@@ -110,8 +112,9 @@ class Runner:
             ended = [self._reap(child) for child in list(self._children.values()) if self._has_ended(child)]
             if ended:
                 return ended
-            for key, _ in self._selector.select(timeout=0.2):
-                self._hear(key.data)
+            for key, _ in self._selector.select():
+                if key.data is not None:
+                    self._hear(key.data)
 
     def stop(self) -> None:
         """SIGTERM to every task; after the grace, SIGKILL to it and to the programs that it started.
@@ -186,6 +189,8 @@ class Runner:
 
     def _forget(self, child: _Child) -> None:
         self._unregister(child)
+        self._selector.unregister(child.ended)
+        os.close(child.ended)
         assert child.process.stdout is not None
         child.process.stdout.close()
         del self._children[child.name]
