@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ from deb_bootc_compose.manifest import Manifest
 from deb_bootc_compose.notify import NAME as NOTIFICATIONS
 from deb_bootc_compose.notify import Notifier, Script, about, check_script
 from deb_bootc_compose.plan import ask_of, key, make_nodes
-from deb_bootc_compose.previous import NONE, Previous, check_given
+from deb_bootc_compose.previous import Previous, check_given
 from deb_bootc_compose.report.compose import write_report
 from deb_bootc_compose.runner import Runner
 from deb_bootc_compose.snapshot import digest_directory, keep_file
@@ -46,7 +47,7 @@ SCRIPT_TIMEOUT = 60.0  #: seconds, of a notification script that the command lin
 Say = Callable[[str], None]
 
 #: Kinds of tasks whose results `--json` prints.
-SHOWN = ("commit", "container", "image", "boot", "update", "fallback", "bootc-install", "bootc-upgrade", "lock")
+SHOWN = ("commit", "container", "image", "boot", "update", "fallback", "lock")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,6 +237,8 @@ def run_compose(
         still = {} if started.manifest.compose.check_valid_until else {CHECK_VALID_UNTIL: "no"}
         runner = stack.enter_context(Runner(directory.work, directory.logs, command=_command, progress=say, env=still))
         hub = _Hub(stack, started.options)
+        if any(node.kind == "request" and node.again for node in nodes):
+            hub.begin()
         earlier = Earlier(directory)
         graph = Graph(
             nodes, root=directory.path, journal=journal, runner=runner,
@@ -289,12 +292,13 @@ def _command(task: Path) -> list[str | Path]:
 
 
 class _Hub:
-    """The hub, looked for when a task first needs it and held until the compose ends."""
+    """The hub, looked for when a task first needs it, or beside other work, and held until the compose ends."""
 
     def __init__(self, stack: ExitStack, options: Options) -> None:
         self._stack = stack
         self._options = options
         self._address: HubAddress | None = None
+        self._starting: Future[HubAddress] | None = None
 
     @property
     def lasting_url(self) -> str | None:
@@ -302,17 +306,35 @@ class _Hub:
         url = self._options.hub
         return url.partition("://")[0] + "://" + url.partition("://")[2].rpartition("@")[2] if url else None
 
+    def begin(self) -> None:
+        """A hub of our own starts in seconds: meanwhile the sources are made."""
+        if self._options.hub is not None or self._starting is not None:
+            return
+        own = attached(Path(self._options.hub_state))
+        executor = ThreadPoolExecutor(1, thread_name_prefix="hub")
+        starting = self._starting = executor.submit(own.__enter__)
+
+        def leave() -> None:
+            executor.shutdown()
+            if starting.exception() is None:
+                own.__exit__(None, None, None)
+
+        self._stack.callback(leave)
+
     def known(self) -> HubAddress | None:
         """One that was named or is in use: none is started only to be told something."""
         return self.address() if self._options.hub is not None else self._address
 
     def address(self) -> HubAddress:
+        """Errors: HostFailed if a hub of our own does not start."""
         if self._address is None:
             if self._options.hub is not None:
                 token = Path(self._options.token_file) if self._options.token_file else None
                 self._address = named_hub(self._options.hub, token_file=token)
             else:
-                self._address = self._stack.enter_context(attached(Path(self._options.hub_state)))
+                self.begin()
+                assert self._starting is not None
+                self._address = self._starting.result()
         return self._address
 
 
@@ -322,9 +344,18 @@ def _context(
     options = started.options
     before = Previous(directory, options.previous)
     if node.kind in REUSABLE:
-        return {"earlier": earlier.find(identity)} | tell_before(
-            node, directory, before, locked=options.locked is not None
-        )
+        told: dict[str, Any] = {"earlier": earlier.find(identity)}
+        if node.kind == "commit":
+            parent = (load_lock(directory.lock_path).parents or {}).get(node.params["key"])
+            repo = before.find_repository(node.params["key"], parent) if parent else None
+            told |= {"parent": str(repo) if repo else None, "locked": options.locked is not None}
+        if node.kind == "container":
+            parent = (load_lock(directory.lock_path).parents or {}).get(node.params["key"])
+            layout = before.find_layout(node.params["key"], parent) if parent else None
+            told["previous"] = str(layout) if layout else None
+        if node.kind == "update":
+            told |= _before(directory, before, node.params["key"])
+        return told
     if node.kind == "tree" and node.params["arch"] in options.farm:
         return {"farm": hub.address().document()}
     if node.kind == "request":
@@ -332,12 +363,11 @@ def _context(
     if node.kind != "lock":
         return {}
     previous = earlier.find_lock()
-    told: dict[str, Any] = {"previous": str(previous) if previous else None, "hub_url": hub.lasting_url}
+    told = {"previous": str(previous) if previous else None, "hub_url": hub.lasting_url}
     if options.until != "lock":  # a lock that is kept follows what is there when it is composed
         refs = {key(spec): spec.variant.ref for spec in started.manifest.specs}
         try:
             told["parents"] = {name: one.model_dump(mode="json") for name, one in before.find_parents(refs).items()}
-            told["anew"] = options.previous == NONE
         except Failure as failure:  # the task says it, so that it stands in the journal
             told["damage"] = [str(failure), failure.hint]
     if node.needs or node.params["suite_name"] or (node.params["locked"] and _pool_lacks_hub_packages(directory)):
@@ -345,32 +375,12 @@ def _context(
     return told
 
 
-def tell_before(node: Node, directory: ComposeDirectory, before: Previous, *, locked: bool) -> dict[str, Any]:
-    """Where a task finds what it follows. `damage` (message, hint): why not; a task that cannot do without says it."""
-    told: dict[str, Any] = {}
-    if node.kind == "commit":
-        told = {"parent": None, "locked": locked}
-    elif node.kind == "container":
-        told = {"previous": None}
-    elif node.kind == "update":
-        told = {"image": None, "repo": None}
-    elif node.kind == "bootc-upgrade":
-        told = {"image": None, "repo": None, "layout": None, "bootc": None}
-    if not told:
-        return {}
-    name = node.params["key"]
+def _before(directory: ComposeDirectory, before: Previous, name: str) -> Mapping[str, str | None]:
+    """Where the update gate finds what it updates from."""
     parent = (load_lock(directory.lock_path).parents or {}).get(name)
-    if parent is None:
-        return told
-    finders = {
-        "parent": before.find_repository, "repo": before.find_repository, "previous": before.find_layout,
-        "image": before.find_image, "layout": before.find_layout, "bootc": before.find_bootc,
-    }  # fmt: skip
-    try:
-        found = {word: find(name, parent) for word, find in finders.items() if word in told}
-    except Failure as failure:
-        return told | {"damage": [str(failure), failure.hint]}
-    return told | {word: str(one) if isinstance(one, Path) else one for word, one in found.items()}
+    image = before.find_image(name, parent) if parent else None
+    repo = before.find_repository(name, parent) if parent else None
+    return {"image": str(image) if image else None, "repo": str(repo) if repo else None}
 
 
 def _pool_lacks_hub_packages(directory: ComposeDirectory) -> bool:

@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import select
+import socket
 import struct
 import sys
 import termios
@@ -24,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from debcore.command import DEVNULL, Process, find_program, spawn
 from debcore.errors import Failure, HostFailed
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 
 READY_TIMEOUT = 120.0  #: seconds that a new hub may take (a first start makes keys)
 LEAVE_TIMEOUT = 120.0  #: seconds that one which leaves may take (it ends its builds)
+LOOPBACK = "127.0.0.1"  #: where it listens
 HEAR_TIMEOUT = 5.0  #: seconds in which a hub that stays takes a byte from the FIFO
 
 
@@ -187,6 +190,7 @@ def _answers(address: HubAddress) -> bool:
 
 
 def _start(state: Path, fifo: Path, command: Sequence[str | Path] | None) -> tuple[int, HubAddress, Process]:
+    port = find_port(state)
     (state / "ready.json").unlink(missing_ok=True)
     _await_no_reader(fifo, state)
     # A reader must be there for our writing end to open; the hub inherits exactly this one.
@@ -195,7 +199,16 @@ def _start(state: Path, fifo: Path, command: Sequence[str | Path] | None) -> tup
     os.set_blocking(reader, True)
     ready_read, ready_write = os.pipe2(os.O_CLOEXEC)
     argv = list(command or (find_tool("deb-orchestrator"), "up"))
-    argv += ["--state", state / "state", "--port", "0", "--ready-fd", str(ready_write), "--lifetime-fd", str(reader)]
+    argv += [
+        "--state",
+        state / "state",
+        "--port",
+        str(port),
+        "--ready-fd",
+        str(ready_write),
+        "--lifetime-fd",
+        str(reader),
+    ]
     log.info("starting a hub of our own (its log: %s)", state / "hub.log")
     try:
         with (state / "hub.log").open("ab") as output:
@@ -215,6 +228,21 @@ def _start(state: Path, fifo: Path, command: Sequence[str | Path] | None) -> tup
             os.close(ready_write)
     write_file(state / "ready.json", json.dumps(address.document()) + "\n", mode=0o600)
     return life, address, process
+
+
+def find_port(state: Path) -> int:
+    """The port that this hub had the last time, if nobody has it now; else 0, for any.
+
+    Package lists are kept by the address of their archive: at another port all would be fetched again.
+    """
+    try:
+        port = urlsplit(json.loads((state / "ready.json").read_bytes())["url"]).port or 0
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((LOOPBACK, port))
+        return port
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return 0
 
 
 def _await_no_reader(fifo: Path, state: Path) -> None:
