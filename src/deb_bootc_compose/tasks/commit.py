@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from deb_bootc_compose.earlier import paths_of
-from deb_bootc_compose.lock import LockedParent, load_lock
-from deb_bootc_compose.ostree import Repository, commit, fsck, init_repo, object_name, root_checksums, verify
+from deb_bootc_compose.lock import Lock, LockedParent, load_lock
+from deb_bootc_compose.objects import can_link, commit_growing
+from deb_bootc_compose.ostree import Commit, Repository, commit, fsck, init_repo, object_name, root_checksums, verify
 from deb_bootc_compose.signing import open_signer
 from deb_bootc_compose.tasks.tree import open_tree
+from deb_bootc_compose.tree.make import Tree
 from deb_bootc_compose.worker import Done, Task
 from debcore.errors import CommandFailed, Failure
 from debcore.openpgp import Signer
@@ -26,17 +28,13 @@ def run_task(task: Task) -> Done:
     path.mkdir(parents=True, exist_ok=True)
     signer = open_signer() if params["sign"] else None
     with open_tree(task) as (store, tree):
+        fresh = not (path / "repo").exists()  # else its objects are those of a task that was killed
         repository = init_repo(store, path / "repo", suite=params["suite"])
         task.say(f"{params['ref']} {lock.version}")
         parent = (lock.parents or {}).get(params["key"])
         if parent is not None:
             take_parent(task, repository, parent, signer)
-        made = commit(
-            repository, tree, ref=params["ref"], version=lock.version, timestamp=lock.timestamp, signer=signer,
-            parent=parent.commit if parent else None, metadata={"deb-bootc.lock": lock.content},
-        )  # fmt: skip
-        task.say(f"commit {made.checksum[:12]}; checking every object")
-        fsck(repository)
+        made = _commit(task, repository, tree, lock, parent, signer, fresh=fresh)
         if signer is not None:
             verify(repository, params["ref"], signer.public_key())
         content, metadata = root_checksums(repository, made.checksum)
@@ -52,6 +50,32 @@ def run_task(task: Task) -> Done:
     return Done(value, (f"{repo}/{object_name(made.checksum, 'commit')}",))
 
 
+def _commit(
+    task: Task,
+    repository: Repository,
+    tree: Tree,
+    lock: Lock,
+    parent: LockedParent | None,
+    signer: Signer | None,
+    *,
+    fresh: bool,
+) -> Commit:
+    """All objects are checked: those of the commit before while the tree is read, others at the end."""
+    arguments: dict[str, Any] = {
+        "ref": task.params["ref"], "version": lock.version, "timestamp": lock.timestamp, "signer": signer,
+        "metadata": {"deb-bootc.lock": lock.content}, "parent": parent.commit if parent else None,
+    }  # fmt: skip
+    where = task.context.get("parent")
+    if fresh and parent is not None and parent.compose and where is not None and can_link(repository, Path(where)):
+        made = commit_growing(repository, tree, Path(where), **arguments)
+        task.say(f"commit {made.checksum[:12]}")
+        return made
+    made = commit(repository, tree, **arguments)
+    task.say(f"commit {made.checksum[:12]}; checking every object")
+    fsck(repository)
+    return made
+
+
 def take_parent(task: Task, repository: Repository, parent: LockedParent, signer: Signer | None) -> None:
     """Its commit object, whose signature must be by the key that signs this compose: machines know no other.
 
@@ -62,8 +86,6 @@ def take_parent(task: Task, repository: Repository, parent: LockedParent, signer
         if task.context["locked"]:
             task.say(f"the parent {parent.commit[:12]} is the lock's; it is not here to be checked")
             return
-        if damage := task.context.get("damage"):
-            raise Failure(damage[0], hint=damage[1])
         raise Failure(
             f"the commit before, {parent.commit[:12]} of {parent.compose or 'a repository'}, is gone",
             hint="compose anew, or name the compose or the repository with --previous",
