@@ -86,37 +86,93 @@ def check_digest(digest: str) -> None:
 
 def read_blob(layout: Path, digest: str) -> bytes:
     """Content of a small blob, its hash checked. Errors: Failure if it is missing or damaged."""
+    return check_blob(layout, digest).read_bytes()
+
+
+def check_blob(layout: Path, digest: str) -> Path:
+    """Where it lies, its hash checked. Errors: Failure if it is missing or damaged."""
     check_digest(digest)
     path = layout / "blobs/sha256" / digest.removeprefix("sha256:")
     if not path.is_file():
         raise Failure(f"there is no blob {digest}", hint="give the layout as it was written")
     if f"sha256:{hash_file(path)}" != digest:
         raise Failure(f"blob {digest} has another content", hint="write the layout again")
-    return path.read_bytes()
+    return path
 
 
-def replay(*, commit: str, layout: str = "/layout", repo: str = "/repo", scratch: str = "/scratch") -> dict[str, Any]:
-    """Import *layout* into a new repository and compare the result with *commit* of *repo*."""
+def replay(
+    *, commit: str, known: dict[str, Any], layout: str = "/layout", repo: str = "/repo", scratch: str = "/scratch"
+) -> dict[str, Any]:
+    """Import *layout* into a new repository and compare the result with *commit* of *repo*.
+
+    *known*: what the import of layers gave before, by digest. As bootc does, only layers that are new are imported
+    then; if what comes out is not the commit's tree, or cannot be told without a checkout, all are imported.
+    """
     place = Path(scratch)
     mine = place / "repo"
     run(["ostree", f"--repo={mine}", "init", "--mode=bare"])
     manifest, config = load_manifest(Path(layout))
-    for number, (layer, diff_id) in enumerate(zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True)):
-        plain, mapped = place / "layer.tar", place / "mapped.tar"
-        unpack(Path(layout) / "blobs/sha256" / layer["digest"].removeprefix("sha256:"), layer["mediaType"], plain)
-        if f"sha256:{hash_file(plain)}" != diff_id:
-            raise Failure(f"layer {number}: the diff_id is not that of its content", hint="write the layout again")
-        with plain.open("rb") as source, mapped.open("wb") as sink:
-            rewrite(source, sink)
-        _commit_tar(mine, mapped, f"layer/{number}")
-    for number in range(len(manifest["layers"])):
+    layers = list(zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True))
+    taken, made = {}, {}
+    for number, (layer, diff_id) in enumerate(layers):
+        digest = layer["digest"]
+        if known.get(digest, {}).get("diff_id") == diff_id:
+            check_blob(Path(layout), digest)
+            taken[digest] = known[digest]
+        else:
+            _import_layer(place, Path(layout), layer, diff_id, number)
+            made[digest] = {"diff_id": diff_id, "entries": _entries(mine, f"layer/{number}")}
+    said = {"equal": True, "differences": [], "layers": len(layers), "taken": len(taken), "made": made}
+    if taken:
+        found = [(taken | made)[layer["digest"]]["entries"] for layer, _ in layers]
+        if merge_entries(found) == _entries(Path(repo), commit):
+            return said
+        said["taken"] = 0
+        for number, (layer, diff_id) in enumerate(layers):
+            if layer["digest"] in taken:
+                _import_layer(place, Path(layout), layer, diff_id, number)
+    for number in range(len(layers)):
         words = ["checkout", "--union", "--whiteouts", "--require-hardlinks", f"layer/{number}", f"{place}/merged"]
         run(["ostree", f"--repo={mine}", *words])
     words = ["commit", "--no-bindings", "--branch=merged", f"--tree=dir={place}/merged", "--link-checkout-speedup"]
     run(["ostree", f"--repo={mine}", *words, "--fsync=false"])
     ours, theirs = _root(mine, "merged"), _root(Path(repo), commit)
     differences = [] if ours == theirs else _diff(_list(mine, "merged"), _list(Path(repo), commit))
-    return {"equal": ours == theirs, "differences": differences, "layers": len(manifest["layers"])}
+    return {**said, "equal": ours == theirs, "differences": differences}
+
+
+def _import_layer(place: Path, layout: Path, layer: dict[str, Any], diff_id: str, number: int) -> None:
+    plain, mapped = place / "layer.tar", place / "mapped.tar"
+    unpack(layout / "blobs/sha256" / layer["digest"].removeprefix("sha256:"), layer["mediaType"], plain)
+    if f"sha256:{hash_file(plain)}" != diff_id:
+        raise Failure(f"layer {number}: the diff_id is not that of its content", hint="write the layout again")
+    with plain.open("rb") as source, mapped.open("wb") as sink:
+        rewrite(source, sink)
+    _commit_tar(place / "repo", mapped, f"layer/{number}")
+
+
+def merge_entries(layers: list[dict[str, str]]) -> dict[str, str] | None:
+    """The union checkout of *layers* in order; None where a checkout has to decide.
+
+    That is where a layer hides something, where a directory meets another kind of file, and where directories differ.
+    """
+    merged: dict[str, str] = {}
+    for entries in layers:
+        for path, entry in entries.items():
+            if path.rpartition("/")[2].startswith(".wh."):
+                return None
+            below = merged.get(path, entry)
+            if entry != below and "d" in (entry[0], below[0]):
+                return None
+        merged |= entries
+    return merged
+
+
+def _entries(repo: Path, commit: str) -> dict[str, str]:
+    """{path: kind and checksum}: of a directory its metadata alone, of a file all that OSTree knows of it."""
+    lines = run(["ostree", f"--repo={repo}", "ls", "-R", "-C", commit, "/"]).text.splitlines()
+    told = [line.partition(" /") for line in lines if " /" in line]
+    return {f"/{path.split(' -> ')[0]}": f"{about[0]}{about.split()[-1]}" for about, _, path in told}
 
 
 def _commit_tar(repo: Path, tar: Path, branch: str) -> None:

@@ -19,7 +19,8 @@ def run_task(task: Task) -> Done:
         raise BuildFailed(
             f"image and commit differ: {shown}", hint=f"all differences: {_keep(task, found.differences)}"
         )
-    task.say(f"{found.layers} layers give the same tree as the commit")
+    before = f", {found.taken} of them imported before" if found.taken else ""
+    task.say(f"{found.layers} layers give the same tree as the commit{before}")
     return Done({"equal": True, "layers": found.layers})
 
 
