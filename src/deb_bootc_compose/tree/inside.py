@@ -20,6 +20,7 @@ CALLS = frozenset(
         "deb_bootc_compose.tree.finish:pin_ids",
         "deb_bootc_compose.tree.finish:audit",
         "deb_bootc_compose.tree.finish:describe",
+        "deb_bootc_compose.tree.reuse:is_same_initramfs",
         "deb_bootc_compose.derive.inside:take_layout",
         "deb_bootc_compose.derive.inside:unpack_layout",
         "deb_bootc_compose.derive.inside:settle",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from deb_bootc_compose.tree import stages
+from deb_bootc_compose.tree import kept, stages
 from deb_bootc_compose.tree.outside import TOOLS, call
 from deb_bootc_compose.tree.spec import FinishOptions, options_to_json
 from deb_bootc_compose.tree.steps.registry import STEPS, Step
@@ -21,8 +21,11 @@ from debroot.store import Layer, Package, Store
 #: Where the steps see the tree that theirs is derived from.
 BELOW = "/below"
 
+#: Where they see one whose initramfs is right.
+EARLIER = "/earlier"
+
 #: Modules that carry values about and change no content; stages.RECIPE stands for stages.py.
-PLUMBING = ("__init__.py", "inside.py", "make.py", "outside.py", "stages.py")
+PLUMBING = ("__init__.py", "inside.py", "kept.py", "make.py", "outside.py", "stages.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +101,19 @@ def make_tree(store: Store, spec: TreeSpec, *, tools: Layer | None = None, log: 
     with store.making(key):
         if (found := store.find(key)) is None:
             top = make_stages(store, spec, tools=tools, log=log)
-            found = finish_tree(store, top, spec.finish, key=key, tools=tools, log=log, below=spec.below)
+            found = _finish(store, spec, top, key=key, tools=tools, log=log)
     return _describe(store, found, made, tools)
+
+
+def _finish(store: Store, spec: TreeSpec, top: Layer, *, key: str, tools: Layer, log: Path | None) -> Layer:
+    """With the initramfs of the tree before, where only packages of the hub changed that it knows nothing of."""
+    if spec.below is not None or not spec.hub:
+        return finish_tree(store, top, spec.finish, key=key, tools=tools, log=log, below=spec.below)
+    name = kept.name_finish(top.parents[-1], spec.finish, code_hash())
+    earlier = kept.find_alike(store, name, top, tools=tools)
+    made = finish_tree(store, top, spec.finish, key=key, tools=tools, log=log, earlier=earlier)
+    kept.remember(store, name, tree=made, hub=top)
+    return made
 
 
 def make_stages(store: Store, spec: TreeSpec, *, tools: Layer, log: Path | None = None) -> Layer:
@@ -137,22 +151,28 @@ def finish_tree(
     tools: Layer,
     log: Path | None = None,
     below: Layer | None = None,
+    earlier: Layer | None = None,
 ) -> Layer:
     """Copy the stages below *top* into one directory and run all steps on it. The result is a layer without parents.
 
     *below*: the finished tree at the bottom of these stages; what it decided already stays as it is.
+    *earlier*: a finished tree whose initramfs this one gets.
     """
     with store.workplace("root") as place:
         root = place / "root"
         stages.copy_merged(store, top, root)
         state: dict[str, Any] = _first_state(find_features(store, root, arch=top.arch))
-        state |= {"debs": describe_debs(top.packages), "below": BELOW if below else ""}
+        state |= {
+            "debs": describe_debs(top.packages),
+            "below": BELOW if below else "",
+            "earlier": EARLIER if earlier else "",
+        }
         waiting: list[str] = []
         for step in STEPS:
             waiting.append(step.name)
             if step.commands is None and step is not STEPS[-1]:
                 continue
-            state = _run_steps(store, root, waiting, options, state, tools, below)
+            state = _run_steps(store, root, waiting, options, state, tools, {BELOW: below, EARLIER: earlier})
             waiting = []
             _run_commands(store, root, step, options, state, log, arch=top.arch)
         return store.commit_layer(place, Layer(key, place, (), top.packages, top.arch, top.suite))
@@ -187,11 +207,11 @@ def _first_state(features: Sequence[str]) -> dict[str, Any]:
 
 def _run_steps(
     store: Store, root: Path, names: Sequence[str], options: FinishOptions, state: dict[str, Any], tools: Layer,
-    below: Layer | None,
+    others: Mapping[str, Layer | None],
 ) -> dict[str, Any]:  # fmt: skip
     arguments = {"names": list(names), "options": options_to_json(options), "state": state}
     binds = [Bind(source=root, target="/tree", readonly=False)]
-    binds += [Bind(source=below.root, target=BELOW)] if below else []
+    binds += [Bind(source=layer.root, target=place) for place, layer in others.items() if layer is not None]
     return call(store, tools, "deb_bootc_compose.tree.finish:run_steps", arguments, binds=binds)
 
 

@@ -106,7 +106,8 @@ class State:
 
     below: str = ""  #: where the finished tree is that this one is derived from; "" for none
     debs: str = ""  #: what the tree is made of: content of DEBS
-    keep_initramfs: bool = False  #: that of the tree below is still right
+    keep_initramfs: bool = False  #: that of the tree below, or of an earlier one, is still right
+    earlier: str = ""  #: where a tree is whose initramfs is right
     kver: str = ""
     ostree_features: tuple[str, ...] = ()
     composefs: bool = False

@@ -14,7 +14,7 @@ import pytest
 from deb_bootc_compose.lints.check import Waiver, check_root, check_tree
 from deb_bootc_compose.oci.image import ImageConfig, load_plan, write_layout
 from deb_bootc_compose.oci.plan import Rule
-from deb_bootc_compose.oci.replay import replay_import
+from deb_bootc_compose.oci.replay import Kept, replay_import
 from deb_bootc_compose.ostree import (
     Commit,
     Repository,
@@ -124,9 +124,11 @@ def test_a_tampered_object_is_found(store: Store, tools: Layer, place: Path) -> 
 @pytest.mark.parametrize("compression", ["zstd", pytest.param("gzip", marks=pytest.mark.slow)])
 def test_the_image_imported_as_bootc_does_is_the_commit(
     store: Store, tools: Layer, repository: Repository, tree: Tree, committed: Commit, tmp_path: Path,
-    compression: Literal["zstd", "gzip"],
+    compression: Literal["zstd", "gzip"], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """With layers of the manifest; the same again from the plan and the bytes before."""
+    """With layers of the manifest; layers that were imported are not imported again; the same again from the plan and
+    the bytes before.
+    """
     rules = (Rule("shell", packages=("bash", "libc6"), paths=("/usr/lib/os-release",)), Rule("own", paths=("/etc/i*",)))
     config = ImageConfig(
         version="13.1", timestamp=TIMESTAMP, title="Server", tag="13", labels={"example": "yes"}, max_layers=24,
@@ -144,8 +146,14 @@ def test_the_image_imported_as_bootc_does_is_the_commit(
     assert {"own:shell", "own:own", "kernel", "initramfs", "hwdb", "etc", "database"} <= {
         layer["name"] for layer in image.plan["layers"]
     }
+    with monkeypatch.context() as patch:
+        patch.setattr(Kept, "load", lambda _self, _digests: {})
+        result = replay_import(repository, image.path, committed.checksum)
+    assert result.equal, result.differences
+    assert (result.layers, result.taken) == (image.layers, 0)
     result = replay_import(repository, image.path, committed.checksum)
     assert result.equal, result.differences
+    assert result.taken == image.layers
     again = write_layout(store, tree, tmp_path / "again", config, previous=image.path, tools=tools)
     assert again.digest == image.digest
     assert all(layer["reused"] for layer in again.plan["layers"])
@@ -163,6 +171,49 @@ def test_what_was_packed_by_other_tools_is_taken_from_the_image_before_or_not_at
     with pytest.raises(Failure, match="was packed by other tools then"):
         write_layout(store, tree, tmp_path / "other", config, before=told, tools=tools)
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
+def test_what_layers_gave_before_does_not_hide_that_image_and_commit_differ(
+    store: Store, tools: Layer, repository: Repository, tree: Tree, committed: Commit, tmp_path: Path
+) -> None:
+    image = write_layout(store, tree, tmp_path / "oci", ImageConfig(version="1", timestamp=TIMESTAMP), tools=tools)
+    assert replay_import(repository, image.path, committed.checksum).equal
+    with store.workplace("content") as place:
+        (place / "content/usr").mkdir()
+        (place / "content/usr/other").write_text("other")
+        bind = Bind(source=place / "content", target="/content")
+        other = repository.run("commit", "--branch=test/other", "--tree=dir=/content", binds=(bind,)).decode().strip()
+    result = replay_import(repository, image.path, other)
+    assert (result.equal, result.taken) == (False, 0)
+    assert len(result.differences) == 50
+
+
+@pytest.mark.slow
+def test_an_initramfs_that_is_kept_is_the_one_that_dracut_would_make(
+    store: Store, tools: Layer, repository: Repository, spec: TreeSpec, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    caplog.set_level("INFO", "deb_bootc_compose.tree.kept")
+    first, second = (dataclasses.replace(spec, hub=add_demo(store, tmp_path, version)) for version in ("11", "12"))
+    made = [make_tree(store, first, tools=tools)]
+    caplog.clear()
+    made.append(make_tree(store, second, tools=tools))
+    assert "is the same" in caplog.text
+    roots = []
+    for again in (False, True):
+        if again:
+            store.remove(made[1].layer.id)
+            for note in (store.path / "resolved").glob("finished-*"):
+                note.unlink()
+            caplog.clear()
+            made[1] = make_tree(store, second, tools=tools)
+            assert caplog.text == ""
+        committed = commit(repository, made[1], ref="test/kept", version="1", timestamp=TIMESTAMP)
+        roots.append(root_checksums(repository, committed.checksum))
+    assert roots[0] == roots[1]
+    for tree in made:
+        store.remove(tree.layer.id)
 
 
 @pytest.mark.slow

@@ -43,8 +43,12 @@ def run(tree: Path, options: FinishOptions, state: State) -> None:
     compress = "zstd -9 -q -T1" if (tree / "usr/bin/zstd").exists() else "gzip -n -6"
     files.write(tree, CONF, f'{text}compress="{compress}"\nadd_dracutmodules+=" {modules} "\n')
     state.keep_initramfs = bool(state.below) and is_current(tree, Path(state.below), state.kver)
-    if not state.keep_initramfs:
-        files.remove(tree / "usr/lib/modules" / state.kver / "initramfs.img")
+    name = f"usr/lib/modules/{state.kver}/initramfs.img"
+    if state.earlier:
+        files.write(tree, name, (Path(state.earlier) / name).read_bytes())
+        state.keep_initramfs = True
+    elif not state.keep_initramfs:
+        files.remove(tree / name)
 
 
 def is_current(tree: Path, below: Path, kver: str) -> bool:
