@@ -318,8 +318,7 @@ class Variant(Tree):
     arches: tuple[Arch, ...] = Field(min_length=1)
     ref: Ref
     outputs: Outputs = Outputs()
-    #: What must pass before anything is published: `update` and `rollback` need a compose before this one. Where the
-    #: image has bootc, `boot` and `update` try that too.
+    #: What must pass before anything is published: `update` and `rollback` need a compose before this one.
     tests: tuple[Literal["lint", "boot", "update", "rollback", "fallback"], ...] = (
         "lint",
         "boot",

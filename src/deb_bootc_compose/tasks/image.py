@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -89,15 +90,20 @@ def _make(
             f"{raw.name} is not sound: {'; '.join(problems)}", hint="compose again; if it stays, report it"
         )
     partial.replace(raw)
-    made = [_describe(task, raw, "raw", size, deployment=disk.deployment)]
-    for kind in (kind for kind in FORMATS if kind in types):
-        task.say(f"{stem}.{kind}: {FORMATS[kind].what_for}")
-        converted = task.scratch / f"disk.{kind}"
-        converted.unlink(missing_ok=True)
-        make_image(store, raw, converted, kind, suite=params["suite"], arch=params["arch"])
-        converted.replace(out / f"{stem}.{kind}")
-        made.append(_describe(task, out / f"{stem}.{kind}", kind, size, deployment=disk.deployment))
-    return made
+    about = {"deployment": disk.deployment, "virtual_size": size}
+    with ThreadPoolExecutor(1) as beside:  # the longest reading of all, while qemu-img writes
+        sums = beside.submit(_sums, raw)
+        made = []
+        for kind in (kind for kind in FORMATS if kind in types):
+            task.say(f"{stem}.{kind}: {FORMATS[kind].what_for}")
+            converted = task.scratch / f"disk.{kind}"
+            converted.unlink(missing_ok=True)
+            make_image(store, raw, converted, kind, suite=params["suite"], arch=params["arch"])
+            path = out / f"{stem}.{kind}"
+            converted.replace(path)
+            made.append(_describe(task, path, kind) | _sums(path) | about)
+        task.say(f"{raw.name}: checksum")
+        return [_describe(task, raw, "raw") | sums.result() | about, *made]
 
 
 def remote_of(task: Task) -> Remote | None:
@@ -108,10 +114,9 @@ def remote_of(task: Task) -> Remote | None:
     return Remote(name="compose", url=url, key=open_signer().public_key() if task.params["sign"] else None)
 
 
-def _describe(task: Task, path: Path, kind: str, virtual_size: int, *, deployment: str) -> dict[str, Any]:
-    task.say(f"{path.name}: checksum")
-    return {
-        "path": str(path.relative_to(task.compose.path)), "type": kind,
-        "sha256": hash_file(path), "fingerprint": fingerprint(path),
-        "size": path.stat().st_size, "virtual_size": virtual_size, "deployment": deployment,
-    }  # fmt: skip
+def _describe(task: Task, path: Path, kind: str) -> dict[str, Any]:
+    return {"path": str(path.relative_to(task.compose.path)), "type": kind, "size": path.stat().st_size}
+
+
+def _sums(path: Path) -> dict[str, str]:
+    return {"sha256": hash_file(path), "fingerprint": fingerprint(path)}
