@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""examples/server composed four times, by task, and Debian's mkosi with a disk image of the same packages beside it.
+"""examples/server composed five times, by task, and Debian's mkosi with a disk image of the same packages beside it.
 
     compose_time.py
 
+empty        an empty store but for the .debs: tools roots, the builds' roots and package lists are made and fetched
 first        nothing composed before; .debs, tools roots and the builds' roots are there
 again        nothing changed
 hub          one package that the hub builds has a new version
 archive      one package of the archive more in the tree
 
-The store is one of its own, in which the example was composed once; then its trees and their stages were removed. Gates
-that boot are left out on both sides: the lints are ours alone. The largest process is the one with the most resident
-memory (getrusage(2)) of all that ran, in MiB. The download of an update is what a machine with the image of the first
-compose lacks of the layers of the later one; of an image of one layer it is all of it.
+The store is one of its own. After the first compose one more is made with a changed package, so that the root is there
+in which the hub builds once its own packages are in it; then trees and their stages are removed. Gates that boot are
+left out on both sides: the lints are ours alone. The largest process is the one with the most resident memory
+(getrusage(2)) of all that ran, in MiB. The download of an update is what a machine with the image of the first compose
+lacks of the layers of the later one; of an image of one layer it is all of it.
 """
 
 from __future__ import annotations
@@ -64,37 +66,41 @@ def main() -> None:
         shutil.copytree(ROOT / "examples/server", manifest)
         edit(manifest / "compose.yaml", TESTS, "tests: [lint]")
         make_store(scratch / "store")
+        empty = compose(manifest, scratch, "warm")
+        bump(manifest, "1.0", "1.0.1")
         compose(manifest, scratch, "warm")
+        bump(manifest, "1.0.1", "1.0")
         forget_trees(scratch / "store")
         first = compose(manifest, scratch, "cold")
         again = compose(manifest, scratch, "cold")
-        edit(manifest / "debootc-motd/debian/changelog", "debootc-motd (1.0)", "debootc-motd (1.1)", once=True)
+        bump(manifest, "1.0", "1.1")
         hub = compose(manifest, scratch, "cold")
         edit(manifest / "base.tree.yaml", "  - iproute2\n", "  - iproute2\n  - tree\n")
         archive = compose(manifest, scratch, "cold")
         peers = [run_mkosi(PACKAGES, scratch, incremental=incremental) for incremental in (False, True)]
-    print_runs((first, again, hub, archive), peers)
+    print_runs((empty, first, again, hub, archive), peers)
 
 
 def print_runs(runs: tuple[Run, ...], peers: list[Peer]) -> None:
-    first = runs[0]
+    empty, first, *later = runs
     rows: list[tuple[str, ...]] = []
     for task in dict.fromkeys(task["task"] for run in runs for task in run.said["tasks"]):
         found = [next((one for one in run.said["tasks"] if one["task"] == task), None) for run in runs]
         rows.append((task, *(f"{one['seconds']:.1f} ({one['how']})" if one else "–" for one in found)))
     rows.append(("all, wall time", *(f"{run.seconds:.1f}" for run in runs)))
+    rows.append(("part of that on an empty store", *(f"{run.seconds / empty.seconds:.2f}" for run in runs)))
     rows.append(("part of the first", *(f"{run.seconds / first.seconds:.2f}" for run in runs)))
     rows.append(("largest process, MiB", *(str(run.memory) for run in runs)))
     old = first.layers()
-    new = [sum(size for digest, size in run.layers().items() if digest not in old) for run in runs[1:]]
-    rows.append(("download since the first, MB", "–", *(f"{size / 1e6:.1f}" for size in new)))
-    rows.append(("the same, one layer", "–", *(f"{sum(run.layers().values()) / 1e6:.1f}" for run in runs[1:])))
+    new = [sum(size for digest, size in run.layers().items() if digest not in old) for run in later]
+    rows.append(("download since the first, MB", "–", "–", *(f"{size / 1e6:.1f}" for size in new)))
+    rows.append(("the same, one layer", "–", "–", *(f"{sum(run.layers().values()) / 1e6:.1f}" for run in later)))
     plain, cached = peers
     notes = (
         f"mkosi, a disk image whose packages are fetched: {plain.seconds:.1f} s, largest process {plain.memory} MiB; "
         f"with `Incremental=yes` {cached.seconds:.1f} s, {cached.memory} MiB.",
     )
-    header = ("task", "first, s", "again", "one package of the hub changed", "one package of the archive more")
+    header = ("task", "empty, s", "first", "again", "one package of the hub changed", "one package of the archive more")
     print_table(TITLE, header, rows, notes)
 
 
@@ -133,6 +139,10 @@ def compose(manifest: Path, scratch: Path, name: str) -> Run:
     if status:
         raise SystemExit(f"the compose failed: {os.waitstatus_to_exitcode(status)}")
     return Run(took, json.loads(output), used.ru_maxrss // 1024)
+
+
+def bump(manifest: Path, old: str, new: str) -> None:
+    edit(manifest / "debootc-motd/debian/changelog", f"debootc-motd ({old})", f"debootc-motd ({new})", once=True)
 
 
 def edit(path: Path, old: str, new: str, *, once: bool = False) -> None:
