@@ -190,9 +190,10 @@ def _answers(address: HubAddress) -> bool:
 
 
 def _start(state: Path, fifo: Path, command: Sequence[str | Path] | None) -> tuple[int, HubAddress, Process]:
-    port = find_port(state)
+    last = last_port(state)
     (state / "ready.json").unlink(missing_ok=True)
     _await_no_reader(fifo, state)
+    port = last if is_free(last) else 0
     # A reader must be there for our writing end to open; the hub inherits exactly this one.
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     life = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -230,19 +231,25 @@ def _start(state: Path, fifo: Path, command: Sequence[str | Path] | None) -> tup
     return life, address, process
 
 
-def find_port(state: Path) -> int:
-    """The port that this hub had the last time, if nobody has it now; else 0, for any.
+def last_port(state: Path) -> int:
+    """Where this hub listened the last time, else 0, for any.
 
     Package lists are kept by the address of their archive: at another port all would be fetched again.
     """
     try:
-        port = urlsplit(json.loads((state / "ready.json").read_bytes())["url"]).port or 0
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((LOOPBACK, port))
-        return port
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return urlsplit(json.loads((state / "ready.json").read_bytes())["url"]).port or 0
+    except (OSError, ValueError, KeyError, TypeError):
         return 0
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 def _await_no_reader(fifo: Path, state: Path) -> None:

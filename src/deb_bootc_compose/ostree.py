@@ -172,7 +172,7 @@ def sign_summary(repository: Repository, signer: Signer | None, *, update: bool 
 def fsck(repository: Repository) -> None:
     """Check every object. Errors: Failure with ostree's words."""
     try:
-        repository.run("fsck", "--quiet")
+        repository.run("fsck", "--quiet", readonly=True)
     except CommandFailed as error:
         raise Failure(
             f"{repository.path} is damaged: {error.output.strip()}", hint="remove it and compose again"

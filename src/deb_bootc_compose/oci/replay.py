@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deb_bootc_compose.oci import importer
+from deb_bootc_compose.oci import content, importer, tar
 from deb_bootc_compose.ostree import Repository
 from deb_bootc_compose.tree.outside import call
 from debcore.path import write_file
@@ -79,8 +79,8 @@ class Kept:
             write_file(self._path(digest), gzip.compress(json.dumps(value).encode(), 1, mtime=0))
 
     def _path(self, digest: str) -> Path:
-        code = Path(importer.__file__).read_bytes()
-        key = hashlib.sha256(b"\0".join((digest.encode(), self.tools.id.encode(), code))).hexdigest()
+        code = [Path(str(module.__file__)).read_bytes() for module in (importer, content, tar)]
+        key = hashlib.sha256(b"\0".join((digest.encode(), self.tools.id.encode(), *code))).hexdigest()
         return self.store.path / "resolved" / f"layer-{key}"
 
 

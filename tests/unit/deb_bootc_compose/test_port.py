@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deb_bootc_compose.embedded import LOOPBACK, find_port
+from deb_bootc_compose.embedded import LOOPBACK, is_free, last_port
 
 
 def tell(state: Path, url: str) -> None:
@@ -16,19 +16,20 @@ def tell(state: Path, url: str) -> None:
 
 
 def test_the_port_of_the_last_time_if_nobody_has_it(tmp_path: Path) -> None:
-    assert find_port(tmp_path) == 0
+    assert last_port(tmp_path) == 0
     with socket.socket() as other:
         other.bind((LOOPBACK, 0))
         other.listen()
         port = other.getsockname()[1]
         tell(tmp_path, f"http://{LOOPBACK}:{port}")
-        assert find_port(tmp_path) == 0
-    assert find_port(tmp_path) == port
+        assert last_port(tmp_path) == port
+        assert not is_free(port)
+    assert is_free(port)
 
 
 @pytest.mark.parametrize("url", ["http://localhost", "http://h:999999", "nothing", "http://h:-1"])
 def test_what_cannot_be_read_is_any_port(tmp_path: Path, url: str) -> None:
     tell(tmp_path, url)
-    assert find_port(tmp_path) == 0
+    assert last_port(tmp_path) == 0
     (tmp_path / "ready.json").write_text("{")
-    assert find_port(tmp_path) == 0
+    assert last_port(tmp_path) == 0
