@@ -30,7 +30,7 @@ from deb_bootc_compose.manifest import Manifest
 from deb_bootc_compose.notify import NAME as NOTIFICATIONS
 from deb_bootc_compose.notify import Notifier, Script, about, check_script
 from deb_bootc_compose.plan import ask_of, key, make_nodes
-from deb_bootc_compose.previous import Previous, check_given
+from deb_bootc_compose.previous import NONE, Previous, check_given
 from deb_bootc_compose.report.compose import write_report
 from deb_bootc_compose.runner import Runner
 from deb_bootc_compose.snapshot import digest_directory, keep_file
@@ -47,7 +47,7 @@ SCRIPT_TIMEOUT = 60.0  #: seconds, of a notification script that the command lin
 Say = Callable[[str], None]
 
 #: Kinds of tasks whose results `--json` prints.
-SHOWN = ("commit", "container", "image", "boot", "update", "fallback", "lock")
+SHOWN = ("commit", "container", "image", "boot", "update", "fallback", "bootc-install", "bootc-upgrade", "lock")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,18 +344,9 @@ def _context(
     options = started.options
     before = Previous(directory, options.previous)
     if node.kind in REUSABLE:
-        told: dict[str, Any] = {"earlier": earlier.find(identity)}
-        if node.kind == "commit":
-            parent = (load_lock(directory.lock_path).parents or {}).get(node.params["key"])
-            repo = before.find_repository(node.params["key"], parent) if parent else None
-            told |= {"parent": str(repo) if repo else None, "locked": options.locked is not None}
-        if node.kind == "container":
-            parent = (load_lock(directory.lock_path).parents or {}).get(node.params["key"])
-            layout = before.find_layout(node.params["key"], parent) if parent else None
-            told["previous"] = str(layout) if layout else None
-        if node.kind == "update":
-            told |= _before(directory, before, node.params["key"])
-        return told
+        return {"earlier": earlier.find(identity)} | tell_before(
+            node, directory, before, locked=options.locked is not None
+        )
     if node.kind == "tree" and node.params["arch"] in options.farm:
         return {"farm": hub.address().document()}
     if node.kind == "request":
@@ -363,11 +354,12 @@ def _context(
     if node.kind != "lock":
         return {}
     previous = earlier.find_lock()
-    told = {"previous": str(previous) if previous else None, "hub_url": hub.lasting_url}
+    told: dict[str, Any] = {"previous": str(previous) if previous else None, "hub_url": hub.lasting_url}
     if options.until != "lock":  # a lock that is kept follows what is there when it is composed
         refs = {key(spec): spec.variant.ref for spec in started.manifest.specs}
         try:
             told["parents"] = {name: one.model_dump(mode="json") for name, one in before.find_parents(refs).items()}
+            told["anew"] = options.previous == NONE
         except Failure as failure:  # the task says it, so that it stands in the journal
             told["damage"] = [str(failure), failure.hint]
     if node.needs or node.params["suite_name"] or (node.params["locked"] and _pool_lacks_hub_packages(directory)):
@@ -375,12 +367,32 @@ def _context(
     return told
 
 
-def _before(directory: ComposeDirectory, before: Previous, name: str) -> Mapping[str, str | None]:
-    """Where the update gate finds what it updates from."""
+def tell_before(node: Node, directory: ComposeDirectory, before: Previous, *, locked: bool) -> dict[str, Any]:
+    """Where a task finds what it follows. `damage` (message, hint): why not; a task that cannot do without says it."""
+    told: dict[str, Any] = {}
+    if node.kind == "commit":
+        told = {"parent": None, "locked": locked}
+    elif node.kind == "container":
+        told = {"previous": None}
+    elif node.kind == "update":
+        told = {"image": None, "repo": None}
+    elif node.kind == "bootc-upgrade":
+        told = {"image": None, "repo": None, "layout": None, "bootc": None}
+    if not told:
+        return {}
+    name = node.params["key"]
     parent = (load_lock(directory.lock_path).parents or {}).get(name)
-    image = before.find_image(name, parent) if parent else None
-    repo = before.find_repository(name, parent) if parent else None
-    return {"image": str(image) if image else None, "repo": str(repo) if repo else None}
+    if parent is None:
+        return told
+    finders = {
+        "parent": before.find_repository, "repo": before.find_repository, "previous": before.find_layout,
+        "image": before.find_image, "layout": before.find_layout, "bootc": before.find_bootc,
+    }  # fmt: skip
+    try:
+        found = {word: find(name, parent) for word, find in finders.items() if word in told}
+    except Failure as failure:
+        return told | {"damage": [str(failure), failure.hint]}
+    return told | {word: str(one) if isinstance(one, Path) else one for word, one in found.items()}
 
 
 def _pool_lacks_hub_packages(directory: ComposeDirectory) -> bool:

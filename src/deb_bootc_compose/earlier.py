@@ -5,6 +5,7 @@ Finished composes are never changed and unfinished ones only replace files whole
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Mapping
@@ -17,8 +18,15 @@ from deb_bootc_compose.journal import Entry, read_journal
 from deb_bootc_compose.lock import Lock, load_lock
 from debcore.errors import Failure
 
+log = logging.getLogger(__name__)
+
 #: Kinds whose inputs are all in their identity. The others look at the world (archive, hub) or cost nothing.
-KINDS = frozenset({"lint", "commit", "container", "replay", "image", "boot", "update", "fallback"})
+KINDS = frozenset(
+    {
+        "lint", "commit", "container", "replay", "image", "boot", "update", "fallback", "bootc-install",
+        "bootc-upgrade",
+    }
+)  # fmt: skip
 DEPTH = 10  #: newest composes that are looked at
 
 
@@ -45,8 +53,9 @@ class Earlier:
         for compose in self._siblings():
             try:
                 entries = list(read_journal(compose.journal_path))
-            except (OSError, Failure):
-                continue  # damaged: nothing is taken from it
+            except (OSError, Failure) as error:
+                log.warning("%s is damaged, nothing is taken from it: %s", compose.path.name, error)
+                continue
             found |= {one.data["identity"]: (compose, one) for one in entries if one.type == "task.finished"}
         return found
 

@@ -21,6 +21,15 @@ from debcore.errors import Failure
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class OnlyIf:
+    """What a task is for: a value that one of its needs gives; without it the task is `not applicable`, and why."""
+
+    need: str
+    key: str
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """One task. `params` and the results of `needs` are its identity; `context` (paths, URLs) is not."""
@@ -34,6 +43,7 @@ class Node:
     context: Mapping[str, Any] = field(default_factory=dict)
     optional: bool = False  #: its failure leaves the compose incomplete, not doomed
     again: bool = False  #: never taken from the journal (cheap, or its inputs are not all named)
+    only_if: OnlyIf | None = None
 
 
 @dataclass(frozen=True)
@@ -130,20 +140,34 @@ class Graph:
         return self.outcomes
 
     def _settle(self, node: Node) -> bool:
-        """Without running it: left out because an optional input failed, or done before."""
+        """Without running it: left out because an optional input failed, done before, or not applicable."""
         if self._is_cut_off(node):
             self.outcomes[node.id] = Outcome(node, None, 0.0, error="left out: what it needs is missing")
             log.info("%s: left out, because what it needs failed", node.id)
             return True
         result = self._reusable(node)
         if result is None:
-            return False
+            return self._is_not_applicable(node)
         self.outcomes[node.id] = Outcome(node, result, 0.0, reused=True)
         log.info("%s: done before", node.id)
         return True
 
     def _is_cut_off(self, node: Node) -> bool:
         return any(self.outcomes[need].result is None for need in node.needs)
+
+    def _is_not_applicable(self, node: Node) -> bool:
+        """Then the journal says so, as of a task that ended well."""
+        inputs = self._inputs(node)
+        condition = node.only_if
+        if condition is None or inputs[condition.need].get("value", {}).get(condition.key):
+            return False
+        identity = identify(node, inputs)
+        result = {"value": {"applicable": False, "reason": condition.reason}, "files": []}
+        self.journal.append("task.started", task=node.id, identity=identity)
+        self.journal.append("task.finished", task=node.id, identity=identity, seconds=0.0, result=result, files=[])
+        self.outcomes[node.id] = Outcome(node, result, 0.0)
+        log.info("%s: %s", node.id, condition.reason)
+        return True
 
     def _inputs(self, node: Node) -> dict[str, Mapping[str, Any]]:
         return {need: self.outcomes[need].result or {} for need in node.needs}

@@ -26,6 +26,21 @@ class Entry:
     data: dict[str, Any]
 
 
+#: What the entries of a task have, beside times. Another version may add to it.
+NEEDS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "task.started": {"task": str, "identity": str},
+    "task.finished": {"task": str, "identity": str, "seconds": (int, float), "result": dict, "files": list},
+    "task.failed": {"task": str, "identity": str, "seconds": (int, float), "error": dict},
+}
+
+
+class JournalDamaged(Failure):
+    """A line in the middle of a journal cannot be what was written: nothing after it can be believed."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, hint="nothing more is known of this compose: make a new one, then remove it")
+
+
 class Journal:
     """Opened by the one process that holds the compose's lock. *hear*: told of each line once it is on disk."""
 
@@ -71,25 +86,36 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[Entry]:
-    """A torn last line is passed over: the process died while writing it. Errors: Failure on any other bad line."""
+    """A torn last line is passed over: the process died while writing it. Errors: JournalDamaged on any other."""
     if not path.exists():
         return
     with path.open("rb") as file:
         for expected, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
-            try:
-                data = json.loads(line)
-                entry = Entry(data.pop("n"), data.pop("at"), data.pop("type"), data)
-            except (ValueError, KeyError, AttributeError) as error:
-                raise Failure(f"{path}: line {expected} is damaged") from error
+            entry = _parse_line(line)
+            if entry is None:
+                raise JournalDamaged(f"{path}: line {expected} is damaged")
             if entry.n != expected:
-                raise Failure(f"{path}: entry {entry.n} where {expected} was due")
+                raise JournalDamaged(f"{path}: entry {entry.n} where {expected} was due")
             yield entry
 
 
+def _parse_line(line: bytes) -> Entry | None:
+    """None if a field that readers rely on is not there."""
+    try:
+        data = json.loads(line)
+        entry = Entry(data.pop("n"), data.pop("at"), data.pop("type"), data)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    needs = NEEDS.get(entry.type, {}) if isinstance(entry.type, str) else None
+    if needs is None or not all(isinstance(data.get(name), kind) for name, kind in needs.items()):
+        return None
+    return None if "result" in needs and not isinstance(data["result"].get("value"), dict) else entry
+
+
 def read_results(path: Path) -> dict[str, dict[str, Any]]:
-    """The value of each task, as it last finished. Errors: Failure if the journal is damaged."""
+    """The value of each task, as it last finished. Errors: JournalDamaged."""
     return {
         entry.data["task"]: entry.data["result"]["value"]
         for entry in read_journal(path)

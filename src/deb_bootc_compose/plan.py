@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from deb_bootc_compose.boot.grub import files_digest
-from deb_bootc_compose.graph import Node, canonical
+from deb_bootc_compose.graph import Node, OnlyIf, canonical
 from deb_bootc_compose.manifest import Manifest, VariantSpec
 from deb_bootc_compose.manifest.model import Variant
 from deb_bootc_compose.tasks import KINDS
@@ -53,6 +53,9 @@ def _without_orphans(nodes: list[Node]) -> Iterator[Node]:
 
 
 CLOSING = ("metadata", "publish")
+
+#: Why a gate of bootc is not run.
+NO_BOOTC = "not applicable: the image has no bootc"
 
 
 def _replace(node: Node, **changes: Any) -> Node:
@@ -199,6 +202,20 @@ def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str
         if "fallback" in wanted:
             needs = (f"image.{name}", f"commit.{name}", "lock", tree, *first)
             yield _node("fallback", name, needs=needs, params=gate)
+    if container is not None:
+        yield from _of_bootc(name, variant, gate, first)
+
+
+def _of_bootc(name: str, variant: Variant, gate: Mapping[str, Any], first: tuple[str, ...]) -> Iterator[Node]:
+    """What the image's own bootc is asked to do beside each of our gates, if it turns out to have one."""
+    tree = f"tree.{name}"
+    needs = (f"container.{name}", f"commit.{name}", "lock", tree, *first)
+    only_if = OnlyIf(tree, "bootc", NO_BOOTC)
+    if "boot" in variant.tests:
+        yield _node("bootc-install", name, needs=(f"image.{name}", *needs), params=gate, only_if=only_if)
+    if "update" in variant.tests:
+        params = {**gate, "rollback": "rollback" in variant.tests, "required": variant.require_previous}
+        yield _node("bootc-upgrade", name, needs=needs, params=params, only_if=only_if)
 
 
 def _node(kind: str, suffix: str, **fields: Any) -> Node:

@@ -19,6 +19,7 @@ from deb_bootc_compose.ostree import object_name
 from debcore.errors import Failure
 
 NONE = "none"  #: said in the place of a path: begin anew
+DAMAGED = "remove it and compose anew, or name what comes before with --previous (none: nothing does)"
 VERSION_REF = re.compile(r"versions/(?P<version>[^/]+)/(?P<ref>.+)")
 
 
@@ -47,34 +48,40 @@ class Previous:
         return parents
 
     def find_repository(self, key: str, parent: LockedParent) -> Path | None:
-        """The repository that has *parent*'s commit."""
+        """The repository that has *parent*'s commit; None if it is gone. Errors: Failure if that compose is damaged."""
         given = Path(self.given) if self.given not in (None, NONE) else None
         places = [given] if given is not None and not is_compose(given) else []
-        composes = [one for one in self._composes(any_status=True) if one.path.name == parent.compose]
-        places += [one.path / values["repo"] for one in composes if (values := _commit_of(one, key))]
+        for compose in self._named(parent):
+            if made := results_of(compose).get(f"commit.{key}"):
+                places.append(compose.path / made["repo"])
         name = object_name(parent.commit, "commit")
         return next((place for place in places if (place / name).is_file()), None)
 
     def find_layout(self, key: str, parent: LockedParent) -> Path | None:
-        """The image layout of the compose that made *parent*."""
-        for compose in self._composes(any_status=True):
-            if compose.path.name == parent.compose and parent.digest is not None:
-                made = read_results(compose.journal_path).get(f"container.{key}", {})
-                path = compose.path / str(made.get("path", ""))
-                if made.get("digest") == parent.digest and (path / "oci-layout").is_file():
-                    return path
+        """The image layout of the compose that made *parent*; None if it is gone. Errors: Failure if damaged."""
+        for compose in self._named(parent) if parent.digest is not None else ():
+            made = results_of(compose).get(f"container.{key}", {})
+            path = compose.path / str(made.get("path", ""))
+            if made.get("digest") == parent.digest and (path / "oci-layout").is_file():
+                return path
         return None
 
+    def find_bootc(self, key: str, parent: LockedParent) -> dict[str, Any] | None:
+        """What the tree of *parent* says of its bootc; None without one, or if its compose is gone. Errors: Failure."""
+        found = [results_of(compose).get(f"tree.{key}", {}).get("bootc") for compose in self._named(parent)]
+        return found[0] if found else None
+
     def find_image(self, key: str, parent: LockedParent) -> Path | None:
-        """A disk image that boots *parent*'s commit, as it was delivered."""
-        for compose in self._composes(any_status=True):
-            if compose.path.name != parent.compose or not (values := _commit_of(compose, key)):
-                continue
-            results = read_results(compose.journal_path)
-            if values["commit"] == parent.commit and f"image.{key}" in results:
+        """A disk image that boots *parent*'s commit, as it was delivered; None if there is none. Errors: Failure."""
+        for compose in self._named(parent):
+            results = results_of(compose)
+            if results.get(f"commit.{key}", {}).get("commit") == parent.commit and f"image.{key}" in results:
                 found = [compose.path / image["path"] for image in results[f"image.{key}"]["images"]]
                 return next((path for path in reversed(found) if path.is_file()), None)
         return None
+
+    def _named(self, parent: LockedParent) -> list[ComposeDirectory]:
+        return [one for one in self._composes(any_status=True) if one.path.name == parent.compose]
 
     def _composes(self, *, any_status: bool = False) -> list[ComposeDirectory]:
         """Newest first."""
@@ -117,10 +124,19 @@ def parents_of(compose: ComposeDirectory) -> dict[str, LockedParent]:
             if task.startswith("commit.")
         }
     except (Failure, OSError, KeyError, TypeError, ValueError) as error:
-        raise Failure(
-            f"the compose before, {compose.path.name}, is damaged: {error}",
-            hint="remove it, or name another with --previous (none: begin anew)",
-        ) from error
+        raise damaged(compose, error) from error
+
+
+def results_of(compose: ComposeDirectory) -> dict[str, dict[str, Any]]:
+    """As `read_results`. Errors: Failure that says what to do, if the journal is damaged."""
+    try:
+        return read_results(compose.journal_path)
+    except (Failure, OSError) as error:
+        raise damaged(compose, error) from error
+
+
+def damaged(compose: ComposeDirectory, error: BaseException) -> Failure:
+    return Failure(f"the compose before, {compose.path.name}, is damaged: {error}", hint=DAMAGED)
 
 
 def _locked_parent(compose: ComposeDirectory, key: str, results: Mapping[str, Mapping[str, Any]]) -> LockedParent:
@@ -161,13 +177,6 @@ def find_published(repo: Path, ref: str) -> LockedParent | None:
         if match and match["ref"] == ref and path.read_text().strip() == commit:
             version = match["version"]
     return LockedParent(commit=commit, ref=ref, version=version)
-
-
-def _commit_of(compose: ComposeDirectory, key: str) -> Mapping[str, Any] | None:
-    try:
-        return read_results(compose.journal_path).get(f"commit.{key}")
-    except Failure:
-        return None
 
 
 def _has_finished(compose: ComposeDirectory) -> bool:

@@ -23,10 +23,11 @@ class Installed:
     version: str
     source: str
     stage: str  #: base, archive or hub
-    size: int  #: installed, bytes
+    size: int  #: installed, bytes; 0 where it is not known
     wants: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]  #: (field, clauses of alternative names)
     provides: tuple[str, ...]
     essential: bool
+    known: bool = True  #: whether its control file was read; without it neither its size nor what it wants is known
 
 
 def describe(stanza: Stanza, *, source: str, stage: str) -> Installed:

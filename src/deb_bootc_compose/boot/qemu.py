@@ -8,6 +8,7 @@ arm64 has the generic `virt` machine of qemu-system-aarch64 with AAVMF, whose co
 from __future__ import annotations
 
 import base64
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,10 @@ QEMU_SUITE = "trixie"
 
 #: The port that the guest's report is written to: /dev/virtio-ports/NAME in the guest.
 REPORT_PORT = "debootc.report"
+
+#: How the guest finds its blank disk: udev's name of the serial number.
+BLANK_SERIAL = "debootc-blank"
+BLANK = f"/dev/disk/by-id/virtio-{BLANK_SERIAL}"
 
 #: qemu-system-arm comes without iPXE's images for network cards, which qemu-system-x86 depends on.
 NO_ROM = ",romfile="
@@ -49,6 +54,7 @@ class Machine:
     ssh_port: int | None = None  #: on 127.0.0.1 of QEMU's network namespace
     restrict_network: bool = True  #: the guest reaches nothing but its own gateway
     www: str | None = None  #: a directory that the guest sees as http://10.0.2.2/, served on QEMU's loopback
+    registry: tuple[str, ...] = ()  #: a server that the guest sees as 10.0.2.2 too: its command, which ends with QEMU
     reboots: bool = False  #: a guest that reboots starts again, on what it wrote; otherwise QEMU ends then
     secure_boot: bool = True
     memory: int = 2048  #: MiB
@@ -56,6 +62,7 @@ class Machine:
     credentials: Mapping[str, bytes] = field(default_factory=dict)
     kernel: tuple[str, str, str] | None = None  #: kernel, initramfs and command line, in the place of firmware and GRUB
     overlay: str | None = None  #: a second disk, raw, only read: /dev/vdb in the guest
+    blank: str | None = None  #: a second disk, qcow2, written to and kept: BLANK in the guest
 
 
 def firmware(secure_boot: bool, arch: str = "amd64") -> tuple[str, str]:
@@ -70,7 +77,8 @@ def firmware(secure_boot: bool, arch: str = "amd64") -> tuple[str, str]:
 def qemu_argv(machine: Machine) -> list[str]:
     """The command. Always emulation: nested KVM is there and broken on too many hosts to be the default."""
     code, _ = firmware(machine.secure_boot, machine.arch)
-    netdev = "user,id=net0" + (",restrict=on" if machine.restrict_network and machine.www is None else "")
+    serves = machine.www is not None or machine.registry
+    netdev = "user,id=net0" + (",restrict=on" if machine.restrict_network and not serves else "")
     if machine.ssh_port is not None:
         netdev += f",hostfwd=tcp:127.0.0.1:{machine.ssh_port}-:22"
     argv = [
@@ -84,6 +92,9 @@ def qemu_argv(machine: Machine) -> list[str]:
     ]  # fmt: skip
     if machine.overlay is not None:
         argv += ["-drive", f"if=virtio,format=raw,file={machine.overlay},readonly=on"]
+    if machine.blank is not None:
+        argv += ["-drive", f"if=none,id=blank,format=qcow2,file={machine.blank}"]
+        argv += ["-device", f"virtio-blk-pci,drive=blank,serial={BLANK_SERIAL}"]
     if machine.secure_boot and machine.arch == "amd64" and machine.kernel is None:
         argv += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
     if machine.interactive:
@@ -101,6 +112,10 @@ def qemu_argv(machine: Machine) -> list[str]:
         # In a network of its own, so that the guest reaches this port and nothing else. It ends with the sandbox.
         serve = f'busybox httpd -p 127.0.0.1:80 -h {machine.www} < /dev/null > /dev/null 2>&1; exec "$@"'
         argv = ["sh", "-c", serve, "sh", *argv]
+    if machine.registry:
+        # What it says goes to the console's log.
+        words = " ".join(shlex.quote(word) for word in machine.registry)
+        argv = ["sh", "-c", f'{words} < /dev/null 2>&1 & exec "$@"', "sh", *argv]
     for name, value in machine.credentials.items():
         encoded = base64.b64encode(value).decode()
         argv += ["-smbios", f"type=11,value=io.systemd.credential.binary:{name}={encoded}"]

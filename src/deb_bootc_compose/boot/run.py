@@ -47,10 +47,10 @@ ROOM = 1024**3
 CONTROL = re.compile(r"\x1b(\[[0-9;?=]*[A-Za-z]|[()][A-Z0-9]|[=>cM78])|[\x00-\x08\x0b-\x1f\x7f]")
 
 
-def qemu_tools(store: Store, arch: str = "amd64") -> Layer:
-    """The tools root that run_boot uses; making it early shows its cost apart."""
+def qemu_tools(store: Store, arch: str = "amd64", more: Sequence[str] = ()) -> Layer:
+    """The tools root that run_boot uses; making it early shows its cost apart. *more*: packages beside QEMU's."""
     check_machine(arch)
-    return tools_root(store, suite=QEMU_SUITE, packages=MACHINES[arch])
+    return tools_root(store, suite=QEMU_SUITE, packages=(*MACHINES[arch], *more))
 
 
 def run_boot(
@@ -151,12 +151,14 @@ def open_parts(
     binds: Sequence[Bind] = (),
     arch: str = "amd64",
     room: int = 0,
+    more: Sequence[str] = (),
 ) -> Iterator[Parts]:
     """Sandbox with QEMU, fresh firmware variables, the image opened for reading. *network*: the host's, for ssh.
 
     *room*: bytes that the disk has behind what is the image's; the image is then what lies under a file that is empty.
+    *more*: packages that the sandbox has beside QEMU's.
     """
-    layer = qemu_tools(store, arch)
+    layer = qemu_tools(store, arch, more)
     with ExitStack() as stack:
         stack.enter_context(store.using(layer))
         scratch = stack.enter_context(store.throwaway())

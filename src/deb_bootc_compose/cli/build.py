@@ -13,6 +13,8 @@ from deb_bootc_compose.notify import Script, tell_failed_start
 from deb_bootc_compose.tasks import KINDS
 from debcore.errors import ConfigError, Failure
 
+SKIPPABLE = ("lint", "replay", "boot", "update", "fallback", "bootc-install", "bootc-upgrade")
+
 
 @click.command()
 @click.argument("manifest", type=click.Path(path_type=Path), default=Path())
@@ -27,7 +29,7 @@ from debcore.errors import ConfigError, Failure
 @click.option("--token-file", type=click.Path(path_type=Path), help="File with the token for --hub.")
 @click.option("--farm", multiple=True, metavar="ARCH", help="Have the trees of ARCH made by the hub's builders.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest.")
-@click.option("--skip", multiple=True, type=click.Choice(["lint", "replay", "boot", "update", "fallback"]),
+@click.option("--skip", multiple=True, type=click.Choice(SKIPPABLE),
               help="Leave out a test; the compose is then FINISHED_INCOMPLETE.")  # fmt: skip
 @click.option("--until", type=click.Choice(list(KINDS)), help="Stop after tasks of this kind (FINISHED_INCOMPLETE).")
 @click.option("--notification-script", "scripts", multiple=True, type=click.Path(path_type=Path), help="Call this "

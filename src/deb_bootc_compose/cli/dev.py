@@ -99,6 +99,8 @@ def find_own_kernel(store: Store, image: Path, scratch: Path) -> Kernel:
     arch, name = image.resolve().parts[-3], image.resolve().parts[-4]
     key = f"{name}.{arch}"
     results = read_results(compose.journal_path)
+    if not {f"tree.{key}", f"commit.{key}"} <= results.keys():
+        raise Failure(f"the journal of {compose.path.name} has no tree and commit of {key}", hint="compose again")
     made = results[f"tree.{key}"]
     tree = load_tree(store, made["id"], suite=made["suite"])
     if tree is None:

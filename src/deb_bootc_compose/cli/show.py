@@ -10,6 +10,7 @@ from deb_bootc_compose.cli.progress import Progress, make_progress
 from deb_bootc_compose.compose import Summary, run_compose
 from deb_bootc_compose.directory import ComposeDirectory
 from deb_bootc_compose.graph import duration
+from deb_bootc_compose.journal import JournalDamaged
 from debcore.cli import print_json
 from debcore.errors import Failure, Interrupted
 
@@ -39,8 +40,8 @@ def composing(
     log.info("compose %s in %s", directory.id, directory.path)
     try:
         return run_compose(directory, jobs=jobs, say=progress, watch=progress)
-    except (Failure, Interrupted):
-        if kept:
+    except (Failure, Interrupted) as error:
+        if kept and not isinstance(error, JournalDamaged):
             progress.line(f"to go on from here: deb-bootc-compose resume {directory.path}")
         raise
     finally:

@@ -10,7 +10,7 @@ import click
 from deb_bootc_compose.compare.composes import StoreDebs
 from deb_bootc_compose.compare.text import megabytes
 from deb_bootc_compose.lock import LockedVariant
-from deb_bootc_compose.relations import find_lock, load_relations
+from deb_bootc_compose.relations import find_lock, load_relations, say_unknown
 from deb_bootc_compose.why import Relations, Step, size_of
 from debcore.cli import print_json, printable
 from debcore.errors import Failure
@@ -42,6 +42,8 @@ def command(package: str, what: str | None, variant: str | None, show_all: bool,
         if not as_json:
             for line in _lines(key, package, relations, show_all=show_all):
                 click.echo(printable(line))
+        if lacks := say_unknown(relations):
+            click.echo(printable(f"{key}: {lacks}"), err=True)
     if as_json:
         print_json(documents)
 
@@ -52,7 +54,8 @@ def has(variant: LockedVariant, package: str) -> bool:
 
 def _lines(key: str, package: str, relations: Relations, *, show_all: bool) -> Iterator[str]:
     one = relations.packages[package]
-    yield f"{key}: {package} {one.version}, {megabytes(one.size)}, source {one.source}, of the {one.stage} stage"
+    large = megabytes(one.size) if one.known else "size unknown"
+    yield f"{key}: {package} {one.version}, {large}, source {one.source}, of the {one.stage} stage"
     chain = relations.chain(package)
     if not chain:
         yield "  nothing in the image wants it by Depends or Recommends"
@@ -79,7 +82,8 @@ def _document(key: str, package: str, relations: Relations) -> dict[str, object]
     one = relations.packages[package]
     return {
         "variant": key, "package": package, "version": one.version, "source": one.source, "stage": one.stage,
-        "size": one.size, "chain": [asdict(step) for step in relations.chain(package)],
+        "size": one.size if one.known else None, "chain": [asdict(step) for step in relations.chain(package)],
         "wanted_by": [asdict(step) for step in relations.who_wants(package)],
         "only_for_it": relations.only_for(package),
+        "unknown": sorted(name for name, one in relations.packages.items() if not one.known),
     }  # fmt: skip

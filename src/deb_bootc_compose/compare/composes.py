@@ -175,6 +175,6 @@ class StoreDebs:
         try:
             fetch(self._store, [package.package()])
         except Failure as error:
-            log.warning("No changelog of %s: %s", package.name, error)
+            log.warning("%s %s cannot be had: %s", package.name, package.version, error)
             return None
         return self._store.pool_path(package.sha256)

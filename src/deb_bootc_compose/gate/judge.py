@@ -39,8 +39,8 @@ class Step(Frozen):
 class GateReport(Frozen):
     """The record of one machine."""
 
-    gate: Literal["update", "fallback"]
-    before: str  #: the commit that the machine began with
+    gate: Literal["update", "fallback", "bootc-install", "bootc-upgrade"]
+    before: str  #: the commit that the machine began with; of an image of bootc its digest
     after: str  #: the one that it updated to
     steps: tuple[Step, ...]
     checks: tuple[Check, ...]
@@ -183,7 +183,7 @@ def steps(boots: Sequence[Boot]) -> tuple[Step, ...]:
             continue
         found.append(Step(name=f"boot {number}", seconds=round(up - boot.since, 1)))
         before = up
-        for name in ("unsigned", "upgrade", "rollback"):
+        for name in ("install", "unsigned", "upgrade", "rollback"):
             at = boot.at(f"PROBE {name} ")
             if at is not None:
                 found.append(Step(name=name, seconds=round(at - before, 1)))

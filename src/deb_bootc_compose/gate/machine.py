@@ -12,7 +12,7 @@ from pathlib import Path
 from deb_bootc_compose.boot.qemu import Machine, network_credentials, qemu_argv, report_credentials
 from deb_bootc_compose.boot.run import POLL, ROOM, VARS, last_lines, open_parts
 from debcore.errors import BuildFailed, LimitHit
-from debroot.sandbox import Bind, start_in
+from debroot.sandbox import Bind, run_in, start_in
 from debroot.store import Store
 
 log = logging.getLogger(__name__)
@@ -21,6 +21,39 @@ WWW = "/www"
 URL = "http://10.0.2.2"  #: of the host, as QEMU's user network has it
 
 Say = Callable[[str], None]
+
+LAYOUT = "/layout"
+REGISTRY_SCRIPT = "/registry.py"
+REGISTRY_PORT = 5000
+#: Of an image in the registry, as the guest names it. Every tag there names the one image.
+IMAGE = f"10.0.2.2:{REGISTRY_PORT}/deb-bootc-gate:latest"
+BLANK_DIR = "/blank"
+BLANK_DISK = f"{BLANK_DIR}/disk.qcow2"
+
+
+@dataclass(frozen=True)
+class Bootc:
+    """A registry with one image, and a blank disk to install it onto, which outlives the machine."""
+
+    layout: Path
+    digest: str  #: of the manifest: sha256:…
+    blank: Path | None = None  #: a directory, owned by root inside, for the disk `disk.qcow2`
+    size: int = 0  #: bytes of the blank disk
+
+    packages = ("python3",)
+
+    def binds(self) -> list[Bind]:
+        script = Path(__file__).with_name("registry.py")
+        found = [Bind(source=self.layout.resolve(), target=LAYOUT), Bind(source=script, target=REGISTRY_SCRIPT)]
+        if self.blank is not None:
+            found.append(Bind(source=self.blank, target=BLANK_DIR, readonly=False))
+        return found
+
+    def serve(self) -> tuple[str, ...]:
+        return ("python3", "-I", REGISTRY_SCRIPT, LAYOUT, self.digest, str(REGISTRY_PORT))
+
+    def make_blank(self) -> list[str]:
+        return ["qemu-img", "create", "-q", "-f", "qcow2", BLANK_DISK, str(self.size)]
 
 
 @dataclass(frozen=True)
@@ -50,11 +83,12 @@ class Boot:
 def run_plan(
     store: Store, image: Path, *, plan: Sequence[str], environment: Mapping[str, str], key: str, binds: Sequence[Bind],
     console_log: Path, patience: float, say: Say, memory: int = 2048, cpus: int = 2,
-    arch: str = "amd64",
+    arch: str = "amd64", bootc: Bootc | None = None,
 ) -> tuple[Boot, ...]:  # fmt: skip
     """Boot *image* once for each word of *plan* (see `guest`), on a disk with ROOM behind it; nothing written stays.
 
     *patience*: seconds in which the next line must come. *key*: of whom updates are signed by, armoured, or empty.
+    *bootc*: what a machine has whose bootc is asked; an image that bootc made is booted as it is, without ROOM.
     Errors: LimitHit if the guest falls silent, BuildFailed if the machine stops: both say where, and quote the console.
     """
     here = Path(__file__)
@@ -63,12 +97,23 @@ def run_plan(
         environment={"PLAN": " ".join(plan), **environment}, files={"debootc.key": key.encode()},
     )  # fmt: skip
     with ExitStack() as stack:
-        parts = stack.enter_context(open_parts(store, image, secure_boot=True, binds=binds, arch=arch, room=ROOM))
+        made_by_bootc = bootc is not None and bootc.blank is None
+        parts = stack.enter_context(
+            open_parts(
+                store, image, secure_boot=not made_by_bootc, binds=[*binds, *(bootc.binds() if bootc else ())],
+                arch=arch, room=0 if made_by_bootc else ROOM, more=bootc.packages if bootc else (),
+            )
+        )  # fmt: skip
+        if bootc is not None and bootc.blank is not None:
+            run_in(parts.sandbox, bootc.make_blank(), capture=True)
         console = stack.enter_context(console_log.open("wb"))
         report = stack.enter_context((parts.host_dir / "report").open("wb"))
         machine = Machine(
-            disk=parts.disk, disk_format=parts.disk_format, arch=arch, firmware_vars=VARS, report=True, www=WWW,
-            reboots=True, memory=memory, cpus=cpus, credentials={**credentials, **network_credentials()},
+            disk=parts.disk, disk_format=parts.disk_format, arch=arch, firmware_vars=VARS, report=True,
+            www=None if bootc else WWW, registry=bootc.serve() if bootc else (),
+            blank=BLANK_DISK if bootc is not None and bootc.blank is not None else None,
+            secure_boot=not made_by_bootc, reboots=True, memory=memory, cpus=cpus,
+            credentials={**credentials, **network_credentials()},
         )  # fmt: skip
         started = time.monotonic()
         running = stack.enter_context(start_in(parts.sandbox, qemu_argv(machine), stdout=console, stderr=report))
@@ -122,7 +167,7 @@ def _tell(line: str, plan: Sequence[str], say: Say) -> None:
     word, _, rest = line.partition(" ")
     if word == "BOOT":
         say(f"boot {rest} of {len(plan)}")
-    elif word == "PROBE" and rest.split()[0] in ("upgrade", "rollback"):
+    elif word == "PROBE" and rest.split()[0] in ("install", "upgrade", "rollback"):
         name, status = rest.split()[:2]
         say(f"{name}: {'done' if status == '0' else f'failed with status {status}'}")
     elif word == "BROKEN":

@@ -318,7 +318,8 @@ class Variant(Tree):
     arches: tuple[Arch, ...] = Field(min_length=1)
     ref: Ref
     outputs: Outputs = Outputs()
-    #: What must pass before anything is published: `update` and `rollback` need a compose before this one.
+    #: What must pass before anything is published: `update` and `rollback` need a compose before this one. Where the
+    #: image has bootc, `boot` and `update` try that too.
     tests: tuple[Literal["lint", "boot", "update", "rollback", "fallback"], ...] = (
         "lint",
         "boot",

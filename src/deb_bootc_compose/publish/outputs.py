@@ -55,7 +55,10 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
     if not status.is_final:
         raise Failure(f"{compose.id} is {status}", hint=f"finish it first: deb-bootc-compose resume {compose.path}")
     values = read_results(compose.journal_path)
-    manifest = json.loads(compose.manifest_path.read_bytes())["manifest"]
+    try:
+        manifest = json.loads(compose.manifest_path.read_bytes())["manifest"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Failure(f"{compose.manifest_path} is damaged: {error}", hint="compose again") from error
     missing = [] if incomplete else list(missing_gates(manifest, values))
     if missing:
         raise Failure(
@@ -122,6 +125,10 @@ def missing_gates(manifest: Mapping[str, Any], values: Mapping[str, Mapping[str,
             asked = kind in tests or (kind == "update" and "rollback" in tests)
             if asked and f"{kind}.{key}" not in values:
                 yield f"{kind}.{key}"
+        if "bootc" in values.get(f"tree.{key}", {}) and spec["variant"]["outputs"]["container"]:
+            for test, kind in (("boot", "bootc-install"), ("update", "bootc-upgrade")):
+                if test in tests and f"{kind}.{key}" not in values:
+                    yield f"{kind}.{key}"
 
 
 def _tags(compose: ComposeDirectory, container: Mapping[str, Any]) -> tuple[str, ...]:

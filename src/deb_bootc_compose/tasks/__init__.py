@@ -1,6 +1,6 @@
 """What a compose is made of: one file for each kind of task.
 
-A module here has one function, `run_task(task) -> Done`.
+A module here has one function, `run_task(task) -> Done`; its name is the kind's with `_` for `-`.
 To add one: its file, a line below, a node in `plan.py`, a test.
 """
 
@@ -26,6 +26,8 @@ KINDS: Mapping[str, int] = {
     "boot": 2,
     "update": 2,  # from the compose before, over HTTP, and back
     "fallback": 2,  # an update that does not boot
+    "bootc-install": 1,  # of the image, by its own bootc
+    "bootc-upgrade": 1,  # from the image before, by bootc from a registry, and back
     "metadata": 1,
     "publish": 1,
 }
@@ -38,4 +40,4 @@ class TaskModule(Protocol):
 def load_task(kind: str) -> TaskModule:
     if kind not in KINDS:
         raise KeyError(f"no kind of task: {kind}")
-    return cast(TaskModule, importlib.import_module(f"deb_bootc_compose.tasks.{kind}"))
+    return cast(TaskModule, importlib.import_module(f"deb_bootc_compose.tasks.{kind.replace('-', '_')}"))

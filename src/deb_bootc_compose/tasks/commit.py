@@ -86,6 +86,8 @@ def take_parent(task: Task, repository: Repository, parent: LockedParent, signer
         if task.context["locked"]:
             task.say(f"the parent {parent.commit[:12]} is the lock's; it is not here to be checked")
             return
+        if damage := task.context.get("damage"):
+            raise Failure(damage[0], hint=damage[1])
         raise Failure(
             f"the commit before, {parent.commit[:12]} of {parent.compose or 'a repository'}, is gone",
             hint="compose anew, or name the compose or the repository with --previous",

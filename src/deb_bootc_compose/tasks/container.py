@@ -42,6 +42,8 @@ def run_task(task: Task) -> Done:
     )  # fmt: skip
     parent = (lock.parents or {}).get(params["key"])
     previous = task.context.get("previous")
+    if damage := task.context.get("damage"):
+        task.say(f"all layers are made anew: {damage[0]}")
     with open_tree(task) as (store, tree):
         layout = load_layout_below(store, derived) if derived else None
         base = (

@@ -117,6 +117,8 @@ def _with_earlier_time(task: Task, lock: Lock) -> Lock:
                 hint="set the clock right, then resume; or begin anew with --previous none",
             )
         return lock
+    if task.context.get("anew") and before.parents:
+        return lock  # what follows nothing cannot have the commit of what does
     task.say(f"the same packages as {before.version}")
     return lock.model_copy(update={"timestamp": before.timestamp, "version": before.version, "parents": before.parents})
 

@@ -23,7 +23,7 @@ from debroot.store import Store
 
 log = logging.getLogger(__name__)
 
-GATES = ("boot", "update", "fallback")
+GATES = ("boot", "update", "fallback", "bootc-install", "bootc-upgrade")
 TESTS = ("lint", "replay", *GATES)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from deb_bootc_compose.boot.grow import grows
 from deb_bootc_compose.boot.grub import image_files
@@ -35,8 +36,21 @@ def run_task(task: Task) -> Done:
     task.say(f"tree {tree.id[:12]}, kernel {tree.kver}, {time.monotonic() - since:.0f} s")
     ids = task.compose.work / f"ids.{task.params['key']}"
     ids.write_text(tree.ids)
-    value = {"id": tree.id, "kver": tree.kver, "suite": lock.suite, "features": list(tree.ostree_features)}
+    value: dict[str, Any] = {
+        "id": tree.id, "kver": tree.kver, "suite": lock.suite, "features": list(tree.ostree_features)
+    }  # fmt: skip
+    if has_program(tree.root, "bootc"):
+        value["bootc"] = {"bootupd": has_program(tree.root, "bootupctl")}
     return Done(value, (str(ids.relative_to(task.compose.path)),))
+
+
+def has_program(root: Path, name: str) -> bool:
+    """Errors: OSError if that cannot be seen."""
+    try:
+        (root / "usr/bin" / name).lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def spec_of(task: Task, store: Store) -> TreeSpec:

@@ -87,6 +87,8 @@ def image_before(task: Task, store: Store, parent: LockedParent) -> Iterator[Pat
         yield Path(task.context["image"])
         return
     if task.context["repo"] is None:
+        if damage := task.context.get("damage"):
+            raise Failure(damage[0], hint=damage[1])
         raise Failure(
             f"the compose before, {parent.compose or parent.version}, is not there to update from",
             hint="name it, or a repository that has its commit, with --previous; or leave the gate out: --skip update",

@@ -72,3 +72,9 @@ def test_what_is_damaged_is_made_again_and_the_same(composer: Composer, tmp_path
     assert outputs(third) == made
     whole = ("lint", "commit", "container", "replay", "image")
     assert taken(said) >= {f"{kind}.{KEY}" for kind in whole}
+
+    third.journal_path.write_bytes(third.journal_path.read_bytes().replace(b'"n": 3', b'"n": 2', 1))
+    fourth, said = build(composer, tmp_path)
+    assert outputs(fourth) == made
+    assert taken(said) >= {f"{kind}.{KEY}" for kind in whole}, "of the one before it"
+    assert said.count(f"{third.id} is damaged, nothing is taken from it") == 1

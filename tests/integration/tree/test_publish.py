@@ -220,8 +220,9 @@ def make_compose(tmp_path: Path, status: str) -> ComposeDirectory:
     values = [("commit.server.amd64", commit | {"commit": "a" * 64}), ("commit.server.amd64", commit)]
     values.append(("container.server.amd64", {"digest": "sha256:0", "path": f"{where}/oci"}))
     lines = [
-        {"n": n, "at": "x", "type": "task.finished", "task": task, "identity": "i", "result": {"value": value}}
+        {"n": n, "at": "x", "type": "task.finished", "task": task, "identity": "i", "seconds": 1, "files": [],
+         "result": {"value": value}}
         for n, (task, value) in enumerate(values, start=1)
-    ]
+    ]  # fmt: skip
     compose.journal_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return compose

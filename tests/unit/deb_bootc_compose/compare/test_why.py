@@ -9,10 +9,11 @@ from click.testing import CliRunner
 from deb_bootc_compose import relations
 from deb_bootc_compose.cli import group
 from deb_bootc_compose.lock import Lock, LockedPackage, LockedVariant
-from deb_bootc_compose.relations import find_lock, load_relations
+from deb_bootc_compose.relations import find_lock, load_relations, say_unknown
 from deb_bootc_compose.why import Installed, Relations, Step, describe
 from debcore.deb822 import parse_stanza
 from debcore.errors import Failure
+from tests.unit.orchestrator.services.farm import make_deb
 
 
 def control(name: str, *fields: str, size: int = 1) -> Installed:
@@ -83,16 +84,54 @@ def make_lock(*packages: LockedPackage) -> Lock:
 PACKAGE = LockedPackage(name="server", version="1", arch="amd64", sha256="0" * 64)
 
 
-class NoDebs:
-    def __init__(self, *_: object) -> None: ...
+class SomeDebs:
+    """Those that were built here; the hub no longer has the others."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
     def prefetch(self, packages: object) -> None: ...
     def find(self, package: LockedPackage) -> Path | None:
-        return None
+        path = self.place / f"{package.name}.deb"
+        return path if path.is_file() else None
 
 
-def test_a_deb_that_cannot_be_had() -> None:
-    with pytest.raises(Failure, match="server 1 cannot be had"):
-        load_relations(NoDebs(), make_lock(PACKAGE).variants["s.amd64"])
+def locked(name: str) -> LockedPackage:
+    return PACKAGE.model_copy(update={"name": name})
+
+
+def test_what_is_missing_is_named_and_the_rest_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "server.deb").write_bytes(make_deb("server", "1", extra="Installed-Size: 7\nDepends: agent\n"))
+    (tmp_path / "agent-lib.deb").write_bytes(make_deb("agent-lib", "1", extra="Installed-Size: 9\n"))
+    (tmp_path / "torn.deb").write_bytes(b"!<arch>\n")
+    lock = make_lock(*map(locked, ("server", "agent", "agent-lib", "torn")))
+    relations = load_relations(SomeDebs(tmp_path), lock.variants["s.amd64"])
+    assert [step.wanted for step in relations.chain("agent")] == ["server", "agent"]
+    assert [name for name, one in relations.packages.items() if not one.known] == ["agent", "torn"]
+    assert "torn 1 cannot be read" in caplog.text
+    assert say_unknown(relations).startswith("without the .deb of agent 1, torn 1:")
+
+    path = tmp_path / "x.json"
+    path.write_text(lock.document())
+    monkeypatch.setenv("DEBOOTC_STORE", str(tmp_path / "store"))
+    for module in ("why", "why_size"):
+        monkeypatch.setattr(f"deb_bootc_compose.cli.{module}.StoreDebs", lambda _: SomeDebs(tmp_path))
+    why = CliRunner().invoke(group, ["why", "agent", str(path)])
+    assert why.exit_code == 0
+    assert "s.amd64: agent 1, size unknown" in why.stdout
+    assert "agent: server" not in why.stdout
+    assert "without the .deb of agent 1, torn 1" in why.stderr
+    (document,) = json.loads(CliRunner().invoke(group, ["why", "agent", str(path), "--json"]).stdout)
+    assert (document["size"], document["unknown"]) == (None, ["agent", "torn"])
+    sizes = CliRunner().invoke(group, ["why-size", str(path)])
+    assert "4 packages, 0.0 MB installed" in sizes.stdout
+    assert "without the .deb of agent 1, torn 1" in sizes.stderr
+    rows = json.loads(CliRunner().invoke(group, ["why-size", str(path), "--json"]).stdout)["s.amd64"]
+    assert {row["package"]: row["size"] for row in rows} == {
+        "server": 7 * 1024, "agent-lib": 9 * 1024, "agent": None, "torn": None,
+    }  # fmt: skip
 
 
 def test_which_lock_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

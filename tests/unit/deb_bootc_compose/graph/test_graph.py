@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from deb_bootc_compose.directory import make_compose_directory
 from deb_bootc_compose.graph import Node, check_graph, identify
-from deb_bootc_compose.journal import Journal, read_journal
+from deb_bootc_compose.journal import Journal, JournalDamaged, read_journal, read_results
 from deb_bootc_compose.manifest.model import Compose, Release
 from debcore.errors import Failure
 
@@ -37,6 +38,33 @@ def test_a_damaged_journal_is_said(tmp_path: Path) -> None:
     path.write_text('{"n": 1, "at": "", "type": "x"}\n{"n": 3, "at": "", "type": "x"}\n')
     with pytest.raises(Failure, match="entry 3 where 2 was due"):
         list(read_journal(path))
+
+
+def make_line(type_: str, **data: object) -> bytes:
+    return json.dumps({"n": 1, "at": "", "type": type_, **data}).encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[1]",
+        b"3",
+        b"null",
+        b"\xff",
+        b"{}",
+        b'{"n": 1, "at": "", "type": ["x"]}',
+        make_line("task.started", tasj="a", identity="0"),
+        make_line("task.finished", task="a", identity="0", seconds=1, files=[], result=1),
+        make_line("task.finished", task="a", identity="0", seconds=1, files=[], result={}),
+        make_line("task.failed", task="a", identity="0", seconds="1", error={}),
+    ],
+)
+def test_a_line_that_lacks_what_readers_need_is_damaged(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(line + b"\n")
+    with pytest.raises(JournalDamaged, match="line 1 is damaged") as caught:
+        read_results(path)
+    assert "make a new one" in caught.value.hint
 
 
 def test_a_graph_of_ours_that_is_wrong_is_a_bug() -> None:

@@ -55,7 +55,7 @@ def test_a_compose_is_told_in_pungis_words(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl", hear=[made.hear])
     journal.append("compose.started", id="x")
     journal.append("task.started", task="tree.server.amd64", identity="0")
-    journal.append("task.finished", task="tree.server.amd64", identity="0", seconds=2.5, result={}, files=[])
+    journal.append("task.finished", task="tree.server.amd64", identity="0", seconds=2.5, result={"value": {}}, files=[])
     journal.append("task.started", task="publish", identity="0")
     journal.append("task.failed", task="publish", identity="0", seconds=0.5, error={"message": "no space"})
     journal.close()

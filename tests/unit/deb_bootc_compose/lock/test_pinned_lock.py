@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import pytest
 
-from deb_bootc_compose.lock import Lock, LockedPackage, LockedVariant, write_lock
+from deb_bootc_compose.lock import Lock, LockedPackage, LockedParent, LockedVariant, write_lock
 from deb_bootc_compose.tasks import lock as task_lock
 from debcore.errors import Failure
 from debcore.http import HttpFailure
@@ -82,6 +82,20 @@ def test_a_clock_that_went_back_is_said_before_a_compose_follows_another(tmp_pat
     assert "set the clock right, then resume" in caught.value.hint
     context["parents"] = {}
     assert task_lock._with_earlier_time(task, back) == back, "it follows nothing"
+
+
+def test_who_begins_anew_does_not_take_over_what_the_same_lock_followed(tmp_path: Path) -> None:
+    parent = LockedParent(commit="1" * 64, ref="r", version="1", compose="gone")
+    kept = Lock(suite="trixie", timestamp=1, version="1", releases={}, variants={}, parents={"a.amd64": parent})
+    new = kept.model_copy(update={"timestamp": 2, "version": "2", "parents": None})
+    write_lock(tmp_path / "lock.json", kept)
+    context: dict[str, Any] = {"previous": str(tmp_path / "lock.json"), "parents": {}, "anew": False}
+    task: Any = SimpleNamespace(context=context, say=lambda _text: None)
+    assert task_lock._with_earlier_time(task, new) == kept
+    context["anew"] = True
+    assert task_lock._with_earlier_time(task, new) == new
+    write_lock(tmp_path / "lock.json", kept.model_copy(update={"parents": {}}))
+    assert task_lock._with_earlier_time(task, new).version == "1", "that one began anew too"
 
 
 def run(monkeypatch: pytest.MonkeyPatch, hub: tuple[LockedPackage, ...], code: int = 0) -> list[str]:

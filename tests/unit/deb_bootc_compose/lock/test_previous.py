@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from deb_bootc_compose.compose import tell_before
 from deb_bootc_compose.directory import ComposeDirectory
+from deb_bootc_compose.earlier import Earlier
+from deb_bootc_compose.graph import Node
+from deb_bootc_compose.lock import Lock, LockedParent, write_lock
 from deb_bootc_compose.previous import NONE, Previous, check_given, find_published
 from debcore.errors import Failure
 
@@ -40,11 +45,13 @@ def make_compose(target: Path, name: str, commit: str, *, status: str = "FINISHE
         "media_type": "application/vnd.oci.image.layer.v1.tar+zstd",
     }
     (compose.path / "oci/layers.json").write_text(json.dumps({"plan": {"bin:00": ["a", "b"]}, "layers": [layer]}))
+    values[f"tree.{KEY}"] = {"id": commit, **({"bootc": {"bootupd": True}} if name == "two" else {})}
     values[f"image.{KEY}"] = {"images": [{"path": "disk.raw"}, {"path": "disk.qcow2"}]}
     lines = [
-        {"n": n, "at": "", "type": "task.finished", "task": task, "result": {"value": value}}
+        {"n": n, "at": "", "type": "task.finished", "task": task, "identity": "0", "seconds": 1.0, "files": [],
+         "result": {"value": value}}
         for n, (task, value) in enumerate(values.items(), start=1)
-    ]
+    ]  # fmt: skip
     compose.journal_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     make_repo(compose.path / made["repo"], commit)
     return compose
@@ -71,6 +78,9 @@ def test_the_newest_that_passed_its_gates_and_has_the_ref(own: ComposeDirectory)
     assert before.find_layout(KEY, parent) == own.path.parent / "two/oci"
     (own.path.parent / "two/disk.raw").touch()
     assert before.find_image(KEY, parent) == own.path.parent / "two/disk.raw"
+    assert before.find_bootc(KEY, parent) == {"bootupd": True}
+    assert before.find_bootc(KEY, parent.model_copy(update={"compose": "one"})) is None
+    assert before.find_bootc(KEY, parent.model_copy(update={"compose": None})) is None
     assert before.find_parents({KEY: "test/unheard-of"}) == {}
 
 
@@ -93,6 +103,50 @@ def test_damage_is_not_passed_over(own: ComposeDirectory) -> None:
     (own.path.parent / "two/logs/journal.jsonl").write_text("{}\n")
     with pytest.raises(Failure, match="two, is damaged"):
         Previous(own).find_parents(REFS)
+
+
+def test_damage_found_later_is_told_to_the_task_that_needs_what_is_gone(own: ComposeDirectory) -> None:
+    """As where the lock, and so its parents, stayed those of another compose."""
+    before = Previous(own)
+    parent = before.find_parents(REFS)[KEY]
+    write_lock(own.lock_path, make_lock(parent))
+    node = Node(id=f"commit.{KEY}", kind="commit", params={"key": KEY})
+    assert tell_before(node, own, before, locked=False) == {
+        "parent": str(own.path.parent / "two/compose/server/amd64/ostree/repo"), "locked": False,
+    }  # fmt: skip
+    with (own.path.parent / "two/logs/journal.jsonl").open("ab") as file:
+        file.write(b"[1]\n")
+    for find in (before.find_repository, before.find_layout, before.find_image):
+        with pytest.raises(Failure, match=r"two, is damaged: .*line 5 is damaged") as caught:
+            find(KEY, parent)
+        assert "--previous" in caught.value.hint
+    found = {"commit": ("parent",), "container": ("previous",), "update": ("image", "repo"), "lint": ()}
+    for kind, words in found.items():
+        told = tell_before(replace(node, kind=kind), own, before, locked=False)
+        assert [told.get(word) for word in words] == [None for _ in words]
+        assert ("damage" in told) == bool(words)
+
+
+def test_nothing_is_taken_from_a_damaged_compose_and_that_is_said_once(
+    own: ComposeDirectory, caplog: pytest.LogCaptureFixture
+) -> None:
+    with (own.path.parent / "two/logs/journal.jsonl").open("ab") as file:
+        file.write(b'{"n": 4, "at": "", "type": "task.finished", "task": "lint"}\n')
+    earlier = Earlier(own)
+    assert earlier.find("1") is None
+    found = earlier.find("0")
+    assert found is not None
+    assert found["path"] != str(own.path.parent / "two")
+    (said,) = caplog.messages
+    assert "two is damaged, nothing is taken from it" in said
+    assert "line 5" in said
+
+
+def make_lock(parent: LockedParent) -> Lock:
+    return Lock(
+        schema="deb-bootc-compose-lock/1", suite="trixie", timestamp=1, version="13", releases={}, variants={},
+        parents={KEY: parent},
+    )  # fmt: skip
 
 
 def test_a_published_repository(own: ComposeDirectory, tmp_path: Path) -> None:

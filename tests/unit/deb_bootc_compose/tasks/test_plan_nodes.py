@@ -108,6 +108,25 @@ def test_gates_are_those_of_the_manifest(manifest: Path, tests: str, gates: set[
         assert "lock" in made["update.server.amd64"].needs, "another commit before is another gate"
 
 
+def test_the_gates_of_bootc_stand_beside_ours(manifest: Path) -> None:
+    kinds = {"bootc-install", "bootc-upgrade"}
+    made = nodes(manifest)
+    for kind in kinds:
+        node = made[f"{kind}.server.amd64"]
+        assert node.only_if is not None
+        assert (node.only_if.need, node.only_if.key) == ("tree.server.amd64", "bootc")
+        assert {"lint.server.amd64", "lock", "tree.server.amd64", "container.server.amd64"} <= set(node.needs)
+        assert node.id in made["publish"].needs, "nothing is published before it"
+    assert made["bootc-upgrade.server.amd64"].params["rollback"] is True
+    assert not kinds & {
+        node.kind for node in nodes(manifest, Options(skip=("bootc-install", "bootc-upgrade"))).values()
+    }
+    (manifest / "compose.yaml").write_text(MANIFEST + "    tests: [lint]\n")
+    assert not kinds & {node.kind for node in nodes(manifest).values()}
+    (manifest / "compose.yaml").write_text(MANIFEST.replace("    outputs: {container: {name: example/server}}\n", ""))
+    assert not kinds & {node.kind for node in nodes(manifest).values()}, "there is no image to install"
+
+
 def test_a_change_of_the_tree_is_another_version(manifest: Path) -> None:
     before = nodes(manifest)["lock"].params["recipe"]
     assert nodes(manifest)["lock"].params["recipe"] == before
@@ -132,7 +151,7 @@ def test_a_root_that_is_not_ext4_is_said_to_all_whom_it_concerns(manifest: Path)
     (manifest / "compose.yaml").write_text(MANIFEST.replace("outputs: {", images))
     made = nodes(manifest)
     told = {name for name, node in made.items() if node.params.get("filesystem") == "xfs"}
-    assert told == {"lint.server.amd64", "update.server.amd64"}
+    assert told == {f"{kind}.server.amd64" for kind in ("lint", "update", "bootc-install", "bootc-upgrade")}
     assert made["lock"].params["variants"]["server.amd64"]["filesystem"] == "xfs", "its tools are locked"
     assert [image["filesystem"] for image in made["image.server.amd64"].params["images"]] == ["xfs"]
 
