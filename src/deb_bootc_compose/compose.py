@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,9 +19,10 @@ from typing import Any, Protocol, cast
 from deb_bootc_compose.directory import ComposeDirectory, Status, explaining_full_disk, make_compose_directory
 from deb_bootc_compose.earlier import KINDS as REUSABLE
 from deb_bootc_compose.earlier import Earlier
-from deb_bootc_compose.embedded import HubAddress, attached, default_state, named_hub
+from deb_bootc_compose.embedded import default_state
 from deb_bootc_compose.estimate import load_past
 from deb_bootc_compose.graph import Graph, Node, Outcome, timings
+from deb_bootc_compose.hub import Hub
 from deb_bootc_compose.journal import Entry, Journal
 from deb_bootc_compose.lints.registry import LINTS
 from deb_bootc_compose.lock import check_locked, load_lock
@@ -236,7 +236,7 @@ def run_compose(
         journal.append("compose.resumed" if journal.entries else "compose.started", id=directory.id, pid=os.getpid())
         still = {} if started.manifest.compose.check_valid_until else {CHECK_VALID_UNTIL: "no"}
         runner = stack.enter_context(Runner(directory.work, directory.logs, command=_command, progress=say, env=still))
-        hub = _Hub(stack, started.options)
+        hub = Hub(stack, started.options)
         if any(node.kind == "request" and node.again for node in nodes):
             hub.begin()
         earlier = Earlier(directory)
@@ -291,55 +291,8 @@ def _command(task: Path) -> list[str | Path]:
     return [sys.executable, "-m", "deb_bootc_compose", "task", task]
 
 
-class _Hub:
-    """The hub, looked for when a task first needs it, or beside other work, and held until the compose ends."""
-
-    def __init__(self, stack: ExitStack, options: Options) -> None:
-        self._stack = stack
-        self._options = options
-        self._address: HubAddress | None = None
-        self._starting: Future[HubAddress] | None = None
-
-    @property
-    def lasting_url(self) -> str | None:
-        """Where people find the hub; None of one of our own, whose address changes from start to start."""
-        url = self._options.hub
-        return url.partition("://")[0] + "://" + url.partition("://")[2].rpartition("@")[2] if url else None
-
-    def begin(self) -> None:
-        """A hub of our own starts in seconds: meanwhile the sources are made."""
-        if self._options.hub is not None or self._starting is not None:
-            return
-        own = attached(Path(self._options.hub_state))
-        executor = ThreadPoolExecutor(1, thread_name_prefix="hub")
-        starting = self._starting = executor.submit(own.__enter__)
-
-        def leave() -> None:
-            executor.shutdown()
-            if starting.exception() is None:
-                own.__exit__(None, None, None)
-
-        self._stack.callback(leave)
-
-    def known(self) -> HubAddress | None:
-        """One that was named or is in use: none is started only to be told something."""
-        return self.address() if self._options.hub is not None else self._address
-
-    def address(self) -> HubAddress:
-        """Errors: HostFailed if a hub of our own does not start."""
-        if self._address is None:
-            if self._options.hub is not None:
-                token = Path(self._options.token_file) if self._options.token_file else None
-                self._address = named_hub(self._options.hub, token_file=token)
-            else:
-                self.begin()
-                assert self._starting is not None
-                self._address = self._starting.result()
-        return self._address
-
-
 def _context(
-    node: Node, identity: str, hub: _Hub, directory: ComposeDirectory, earlier: Earlier, started: Started
+    node: Node, identity: str, hub: Hub, directory: ComposeDirectory, earlier: Earlier, started: Started
 ) -> Mapping[str, Any]:
     options = started.options
     before = Previous(directory, options.previous)
