@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from debcore.errors import ConfigError, Failure
-from debcore.http import Http, HttpFailure, Unreachable, is_loopback
+from debcore.http import Http, HttpFailure, Unreachable, _trust, is_loopback
 from debcore.hub.credential import Credential, find_credential, load_credential, write_credential
 from debcore.hub.model import NeededPackage, PackagesNeeded, SourceFile
 from debcore.hub.source import load_source
@@ -150,6 +151,13 @@ def test_credentials_are_kept_closed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DEBOOTC_HUB", "http://127.0.0.1:2")
     monkeypatch.setenv("DEBOOTC_TOKEN_FILE", str(tmp_path / "token"))
     assert find_credential() == Credential("http://127.0.0.1:2", "t", None)
+
+
+def test_what_speaks_plain_http_reads_no_authorities_and_trusts_none() -> None:
+    context = _trust(None, secure=False)
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.cert_store_stats()["x509"] == 0
+    assert _trust(None, secure=True) is True, "httpx takes the authorities that the system trusts"
 
 
 def test_the_id_of_a_request_is_its_content() -> None:
