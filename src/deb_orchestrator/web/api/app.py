@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deb_orchestrator.services import agents
@@ -45,9 +47,11 @@ from debcore.hub.model import PREFIX, Problem
 #: Bytes of a request's body, files excepted.
 MAX_BODY = 32 * 1024 * 1024
 THREADS = 24
-#: What any call may be answered with, for the OpenAPI document.
+PROBLEM = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+#: What any call may be answered with, for the OpenAPI document. No `model`: FastAPI would make a thousand validators of
+#: it, at the first call that the hub answers.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": words}
+    status: {"description": words, "content": PROBLEM}
     for status, words in {
         400: "cut off, or no HTTP that makes sense", 401: "no token, or one that is not known", 403: "not allowed",
         404: "there is no such thing", 409: "not in the state that things are in", 413: "too large",
@@ -59,19 +63,19 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 UNBOUNDED = (f"{PREFIX}/blobs/", f"{dput.PREFIX}/")
 
 
-def make_app(hub: Hub, *, secure: bool = False, provider: Provider | None = None) -> FastAPI:
-    """The application on *hub*. `app.state.parking` and `line` send long polls home before a stop (`close`).
+class Application(FastAPI):
+    """With the schema that PROBLEMS refer to in its OpenAPI document."""
 
-    *secure*: over TLS. *provider*: of OpenID, by which people log in.
-    """
-    app = FastAPI(
-        title="deb-orchestrator", version=version("deb-bootc-ecosystem"), openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=None, redoc_url=None, lifespan=_more_threads,
-    )  # fmt: skip
-    app.state.hub = hub
-    app.state.parking = Parking(hub.wake)
-    app.state.line = Line(hub.wake, lambda: agents.list_queued(hub))
-    add_problem_handlers(app)
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        document["components"]["schemas"].setdefault("Problem", Problem.model_json_schema())
+        return document
+
+
+@cache
+def make_routes() -> tuple[BaseRoute, ...]:
+    """All but the pages. What each one needs is worked out when it is first looked for, and kept with it."""
+    made = APIRouter()
     for router in (
         admin.router,
         hosts.router,
@@ -87,11 +91,25 @@ def make_app(hub: Hub, *, secure: bool = False, provider: Provider | None = None
         composes.router,
         tasks.router,
     ):
-        app.include_router(router, prefix=PREFIX, responses=PROBLEMS)
-    app.include_router(apt.router)
-    app.include_router(dput.router)
-    app.include_router(ops.router)
-    app.include_router(triggers.hooks)
+        made.include_router(router, prefix=PREFIX, responses=PROBLEMS)
+    for router in (apt.router, dput.router, ops.router, triggers.hooks):
+        made.include_router(router)
+    return tuple(made.routes)
+
+
+def make_app(hub: Hub, *, secure: bool = False, provider: Provider | None = None) -> FastAPI:
+    """The application on *hub*. `app.state.parking` and `line` send long polls home before a stop (`close`).
+
+    *secure*: over TLS. *provider*: of OpenID, by which people log in.
+    """
+    app = Application(
+        title="deb-orchestrator", version=version("deb-bootc-ecosystem"), openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None, redoc_url=None, lifespan=_more_threads, routes=list(make_routes()),
+    )  # fmt: skip
+    app.state.hub = hub
+    app.state.parking = Parking(hub.wake)
+    app.state.line = Line(hub.wake, lambda: agents.list_queued(hub))
+    add_problem_handlers(app)
     add_ui(app, hub, secure=secure, provider=provider)
     app.add_middleware(Idempotency, hub=hub)
     app.add_middleware(BodyLimit)  # around the other: it bounds what that one reads
