@@ -1,4 +1,7 @@
-"""SBOMs that the official validators accept, and the join from each .deb to who built it."""
+"""SBOMs that the official validators accept, and the join from each .deb to who built it.
+
+The validators are imported where they are used: that takes three seconds, which only who uses them should wait for.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
-from spdx_tools.spdx.parser.parse_anything import parse_file
-from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from deb_bootc_compose import metadata, records, sbom
 from deb_bootc_compose.directory import ComposeDirectory
@@ -155,6 +154,9 @@ CASES = [
 
 @pytest.mark.parametrize(("image", "parts"), CASES)
 def test_cyclonedx_validates(image: Subject, parts: Sequence[Component]) -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     document = sbom.cyclonedx(image, parts, tool_version="0.1")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(document)) is None
     assert len(document["components"]) == len(parts)
@@ -164,6 +166,9 @@ def test_cyclonedx_validates(image: Subject, parts: Sequence[Component]) -> None
 
 @pytest.mark.parametrize(("image", "parts"), CASES)
 def test_spdx_validates(tmp_path: Path, image: Subject, parts: Sequence[Component]) -> None:
+    from spdx_tools.spdx.parser.parse_anything import parse_file
+    from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
     document = sbom.spdx(image, parts, tool_version="0.1")
     path = tmp_path / "x.spdx.json"
     path.write_text(json.dumps(document))

@@ -7,19 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from deb_orchestrator.store import tables_publish
-from deb_orchestrator.store.engine import Database, open_database
-from deb_orchestrator.store.migrate import migrate
+from deb_orchestrator.store.engine import Database
 from debcore.blobs import BlobStore
 from debcore.openpgp import Signer, generate_key
-
-assert tables_publish.suite.name == "suite"  # imported so that `migrate` makes its tables
+from tests.unit.orchestrator.empty import open_empty
 
 
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
-    with open_database(tmp_path / "hub.sqlite") as database:
-        migrate(database)
+    with open_empty(tmp_path / "hub.sqlite") as database:
         yield database
 
 

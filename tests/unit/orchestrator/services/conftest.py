@@ -13,8 +13,8 @@ from typing import cast
 import pytest
 
 from deb_orchestrator.services import importing, sources
-from deb_orchestrator.store.engine import Database, open_database
-from deb_orchestrator.store.migrate import migrate
+from deb_orchestrator.store.engine import Database
+from tests.unit.orchestrator.empty import open_empty
 from tests.unit.orchestrator.services.farm import Farm, open_here
 
 
@@ -39,8 +39,7 @@ def ground() -> Iterator[Ground]:
     shm = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shm if shm.is_dir() else None, prefix="farm-") as name:
         place = Path(name)
-        with open_database(place / "hub.sqlite") as db:
-            migrate(db)
+        with open_empty(place / "hub.sqlite") as db:
             Farm.make(db, place)
             shutil.copytree(place / "blobs", place / "first")
             rows = sqlite3.connect(":memory:")

@@ -14,8 +14,6 @@ from deb_orchestrator.dispatch.events import NewEvent, append_events
 from deb_orchestrator.services import people
 from deb_orchestrator.services.hub import Hub, Principal, log_audit
 from deb_orchestrator.services.targets import ensure_target
-from deb_orchestrator.store.engine import open_database
-from deb_orchestrator.store.migrate import migrate
 from deb_orchestrator.web.ui import add_ui
 from deb_orchestrator.web.ui.logs import Window, clean
 from deb_orchestrator.web.ui.render import TEMPLATES, age, size
@@ -23,14 +21,14 @@ from debcore.blobs import BlobStore
 from debcore.hub.checks import BuildCheck, CheckState
 from debcore.hub.model import Build, BuildArch, BuildState, Target
 from debcore.job import CheckFinding, CheckReport
+from tests.unit.orchestrator.empty import open_empty
 
 ADMIN = Principal(name="test", scope="admin")
 
 
 @pytest.fixture
 def hub(tmp_path: Path) -> Iterator[Hub]:
-    database = open_database(tmp_path / "hub.db")
-    migrate(database)
+    database = open_empty(tmp_path / "hub.db")
     made = Hub(db=database, blobs=BlobStore(tmp_path / "blobs"), state=tmp_path)
     ensure_target(
         made, ADMIN, Target(name="trixie-local", preset="debian-trixie", suite="trixie-local", arches=("amd64",))
