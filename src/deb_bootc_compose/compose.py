@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -78,7 +78,7 @@ def start_compose(
     manifest: Manifest, target: Path, options: Options, *, lock: Path | None = None, now: datetime | None = None
 ) -> ComposeDirectory:
     """Check what can be checked at once, then make the directory with everything the compose begins with."""
-    _check_waivers(manifest)
+    _check_waivers(manifest, None if lock is not None else (now or datetime.now(UTC)).date())
     _check_farm(manifest, options.farm)
     for script in scripts_of(manifest, options):
         check_script(Path(script.path), where=str(manifest.path))
@@ -122,8 +122,11 @@ def _digests(manifest: Manifest) -> Iterator[tuple[str, str]]:
             yield ledger, _ledger_text(Path(ledger))
 
 
-def _check_waivers(manifest: Manifest) -> None:
-    """Errors: ConfigError at the line that waives what is no lint."""
+def _check_waivers(manifest: Manifest, today: date | None) -> None:
+    """Errors: ConfigError at the line that waives what is no lint, or that ended before *today*.
+
+    None: a lock decides, by whose day the lints judge.
+    """
     known = [lint.name for lint in LINTS]
     for spec in manifest.specs:
         for index, waiver in enumerate(spec.variant.lint.waive):
@@ -132,6 +135,12 @@ def _check_waivers(manifest: Manifest) -> None:
                 near = difflib.get_close_matches(waiver.rule, known, 1)
                 hint = f"did you mean {near[0]!r}?" if near else "deb-bootc-compose lint --list names them all"
                 raise ConfigError(where, f"there is no lint {waiver.rule!r}", hint=hint)
+            if today is not None and waiver.until is not None and waiver.until < today:
+                where = manifest.origins.get(f"variants.{key(spec)}.lint.waive.{index}.until", str(manifest.path))
+                raise ConfigError(
+                    where, f"the waiver of {waiver.rule} ended on {waiver.until} ({waiver.reason})",
+                    hint="correct what it waives, or give it a later day and a reason",
+                )  # fmt: skip
 
 
 def _check_farm(manifest: Manifest, arches: Sequence[str]) -> None:

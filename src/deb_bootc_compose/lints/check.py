@@ -39,6 +39,11 @@ class Waiver:
         if not self.reason.strip():
             raise ConfigError("lint.waive", f"the waiver of {self.lint} has no reason", hint="say why it is accepted")
 
+    @property
+    def last_day(self) -> str | None:
+        """ISO 8601; None if it has no end."""
+        return None if self.until == date.max else self.until.isoformat()
+
     def covers(self, finding: Finding, today: date) -> bool:
         return finding.lint == self.lint and self.path in finding.message and today <= self.until
 
@@ -73,7 +78,14 @@ class Report:
 
     def to_json(self) -> str:
         """One object: ok, findings (with reason and until where waived), expired and unused waivers, and all lints."""
-        findings = [{**asdict(r.finding), "waived": r.waiver.reason if r.waiver else None} for r in self.results]
+        findings = [
+            {
+                **asdict(r.finding),
+                "waived": r.waiver.reason if r.waiver else None,
+                "until": r.waiver.last_day if r.waiver else None,
+            }
+            for r in self.results
+        ]
         lints = [{"name": x.name, "level": x.level, "origin": x.origin, "text": x.text} for x in LINTS]
         data = {
             "ok": self.ok,
@@ -87,8 +99,8 @@ class Report:
         return json.dumps(data, indent=1, ensure_ascii=False)
 
 
-def _waiver_json(waiver: Waiver) -> dict[str, str]:
-    return {"lint": waiver.lint, "reason": waiver.reason, "until": waiver.until.isoformat(), "path": waiver.path}
+def _waiver_json(waiver: Waiver) -> dict[str, str | None]:
+    return {"lint": waiver.lint, "reason": waiver.reason, "until": waiver.last_day, "path": waiver.path}
 
 
 def judge(findings: Sequence[Finding], waivers: Sequence[Waiver], *, today: date, strict: bool = True) -> Report:

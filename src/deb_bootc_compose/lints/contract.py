@@ -49,7 +49,8 @@ RULES: tuple[Rule, ...] = (
     _rule("S6", "apt finds its directories in a derived image", "apt-directories"),
     _rule("S7", "the machine id is empty or `uninitialized`, and presets end in `disable *`", "machine-id"),
     _rule("S8", "the first boot asks nothing", "machine-id"),
-    _rule("S9", "nothing belongs to one machine", "identity", "buildah-injected"),
+    _rule("S9", "nothing belongs to one machine", "identity", "buildah-injected",
+          elsewhere="/etc/hostname and /etc/fstab: the step identity, unless the manifest put them there"),
     _rule("S10", "/etc/resolv.conf is a link or missing, never an empty file", "buildah-injected"),
     _rule("S11", "units are enabled by presets, not by links in /etc", "enablement-links"),
     _rule("S12", "byte code is valid with all times at 0", "bytecode"),
@@ -81,6 +82,7 @@ RULES: tuple[Rule, ...] = (
     _rule("P8", "an image for bootc has bootc", "bootc-client"),
     _rule("P9", "GRUB reads the menu that our generator writes", elsewhere="boot/grub-generator; every boot gate"),
     _rule("P10", "no SELinux policy without labels", "selinux"),
+    _rule("M1", "no unit changes packages or /boot by itself, unless it was chosen", "background-units"),
 )  # fmt: skip
 
 #: Lints that hold what no rule of the contract says.

@@ -10,6 +10,7 @@ from typing import Any
 from deb_bootc_compose.lints import (
     api_base_directories,
     apt_directories,
+    background_units,
     baseimage_composefs,
     baseimage_root,
     bootc_client,
@@ -85,6 +86,7 @@ LINTS: tuple[Lint, ...] = (
     ownership.LINT,
     pinned_ids.LINT,
     enablement_links.LINT,
+    background_units.LINT,
     prepare_root.LINT,
     initramfs.LINT,
     bytecode.LINT,

@@ -49,6 +49,7 @@ def _result(name: str, judged: Judged, numbers: Mapping[str, int]) -> dict[str, 
     }
     if judged.waiver is not None:
         result["suppressions"] = [
-            {"kind": "external", "status": "accepted", "justification": judged.waiver.reason}
+            {"kind": "external", "status": "accepted", "justification": judged.waiver.reason,
+             "properties": {"until": judged.waiver.last_day}}
         ]  # fmt: skip
     return result

@@ -49,4 +49,7 @@ def make_waiver(given: dict[str, Any]) -> Waiver:
 def explain(report: Report) -> str:
     lines = [f"{finding.lint}: {finding.message}" for finding in report.failed]
     more = f"\n  … and {len(lines) - 10} more" if len(lines) > 10 else ""
-    return f"{len(lines)} findings:\n  " + "\n  ".join(lines[:10]) + more
+    ended = "".join(
+        f"\n  the waiver of {one.lint} ended on {one.last_day} ({one.reason})" for one in report.expired
+    )  # fmt: skip
+    return f"{len(lines)} findings:\n  " + "\n  ".join(lines[:10]) + more + ended

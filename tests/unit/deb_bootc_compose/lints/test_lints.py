@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deb_bootc_compose.lints import setuid
+from deb_bootc_compose.lints import baseimage_root, setuid
 from deb_bootc_compose.lints.contract import BESIDE, RULES
 from deb_bootc_compose.lints.cpio import read_archive
 from deb_bootc_compose.lints.model import Root
@@ -107,6 +107,23 @@ BAD: list[tuple[str, Break, str]] = [
     ("var-run", put("var/run/x"), "/var/run is not a symlink"),
     ("baseimage-composefs", remove("usr/lib/ostree/prepare-root.conf"), "there is no prepare-root.conf"),
     ("baseimage-composefs", put("etc/ostree/prepare-root.conf", "[composefs]\nenabled = no\n"), "'no'"),
+    ("baseimage-composefs", put("etc/ostree/prepare-root.conf", "enabled = yes\n"), "prepare-root.conf: "),
+    (
+        "baseimage-composefs",
+        put(f"{baseimage_root.TEMPLATE}/usr/lib/ostree/prepare-root.conf", "[composefs]\nenabled = no\n"),
+        f"/{baseimage_root.TEMPLATE}/: prepare-root.conf: composefs.enabled is 'no'",
+    ),
+    ("baseimage-root", put(f"{baseimage_root.TEMPLATE}/x"), f"/{baseimage_root.TEMPLATE}/sysroot is not a directory"),
+    (
+        "bootc-kargs",
+        lambda t: (
+            remove("usr/lib/bootc/kargs.d/10.toml")(t),
+            remove("usr/lib/bootc/kargs.d")(t),
+            put("usr/lib/bootc/kargs.d")(t),
+        ),
+        "kargs.d is not a directory",
+    ),
+    ("background-units", put("usr/lib/systemd/system/apt-daily.timer"), "apt-daily.timer is neither masked nor"),
     ("buildah-injected", put("etc/hostname", ""), "/etc/hostname is an empty file"),
     ("buildah-injected", put("etc/resolv.conf", ""), "/etc/resolv.conf is an empty file"),
     ("nonempty-boot", put("boot/vmlinuz"), "/boot/vmlinuz"),
@@ -151,6 +168,8 @@ BAD: list[tuple[str, Break, str]] = [
     ("identity", put("etc/ssh/ssh_host_ed25519_key"), "ssh_host_ed25519_key"),
     ("identity", put("usr/sbin/policy-rc.d"), "policy-rc.d"),
     ("identity", put("etc/shadow-"), "/etc/shadow-"),
+    ("identity", put("etc/.resolv.conf.systemd-resolved.bak"), "/etc/.resolv.conf.systemd-resolved.bak"),
+    ("identity", put("etc/fstab", "# UNCONFIGURED FSTAB FOR BASE SYSTEM\n"), "placeholder"),
     ("ownership", forget_owner, "has no name"),
     ("pinned-ids", put("usr/lib/sysusers.d/00-ids.conf", "u messagebus - -\nu me 0\n"), "messagebus has 990"),
     ("enablement-links", link("etc/systemd/system/multi-user.target.wants/a.service", "/x"), "a.service"),
@@ -230,7 +249,7 @@ def test_every_lint_has_a_bad_tree_and_names_are_unique() -> None:
 
 
 def test_every_rule_of_the_contract_is_held_and_every_lint_holds_one() -> None:
-    assert len({rule.id for rule in RULES}) == len(RULES) == 49
+    assert len({rule.id for rule in RULES}) == len(RULES) == 50
     assert [rule.id for rule in RULES if not rule.lints and not rule.elsewhere] == []
     named = {name for rule in RULES for name in rule.lints}
     assert named | set(BESIDE) == {lint.name for lint in LINTS}
@@ -263,6 +282,15 @@ def test_file_capabilities_are_for_known_programs(tree: Path, monkeypatch: pytes
     monkeypatch.setattr(setuid, "has_capabilities", lambda path: True)
     assert ("setuid", "/usr/bin/mine has file capabilities") in findings(tree)
     assert not any("ping" in message for _, message in findings(tree))
+
+
+def test_units_in_the_background_may_be_masked_or_chosen(tree: Path) -> None:
+    for unit in ("apt-daily.timer", "man-db.timer", "e2scrub_all.timer"):
+        put(f"usr/lib/systemd/system/{unit}")(tree)
+    link("etc/systemd/system/apt-daily.timer", "/dev/null")(tree)
+    link("usr/lib/systemd/system/man-db.timer", "/dev/null")(tree)
+    put("usr/lib/systemd/system-preset/10-own.preset", "enable e2scrub_all.timer\n")(tree)
+    assert findings(tree) == []
 
 
 def test_an_empty_machine_id_needs_no_preset(tree: Path) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
+from deb_bootc_compose.compose import Options, start_compose
 from deb_bootc_compose.lints.check import Waiver, judge
 from deb_bootc_compose.lints.model import Finding
+from deb_bootc_compose.manifest import load_manifest
+from deb_bootc_compose.tasks.lint import explain
 from debcore.errors import ConfigError
+from tests.unit.deb_bootc_compose.report.world import MANIFEST
 
 TODAY = date(2026, 6, 1)
 CLIENT = Finding("bootc-client", "fatal", "there is no /usr/bin/bootc")
@@ -43,6 +48,9 @@ def test_a_waiver_may_name_a_path() -> None:
 def test_the_report_says_why_in_json() -> None:
     data = json.loads(judge([CLIENT, BOOT], [waiver()], today=TODAY).to_json())
     assert [f["waived"] for f in data["findings"]] == ["updates by OSTree only", None]
+    assert [f["until"] for f in data["findings"]] == ["2026-06-01", None]
+    endless = json.loads(judge([CLIENT], [waiver(until=date.max)], today=TODAY).to_json())
+    assert endless["findings"][0]["until"] is None
     assert data["ok"] is False
     assert len(data["lints"]) >= 14
 
@@ -51,3 +59,24 @@ def test_the_report_says_why_in_json() -> None:
 def test_a_waiver_needs_a_lint_and_a_reason(lint: str, reason: str) -> None:
     with pytest.raises(ConfigError):
         Waiver(lint=lint, reason=reason, until=TODAY)
+
+
+def test_who_relied_on_a_waiver_that_ended_is_told_so() -> None:
+    told = explain(judge([CLIENT], [waiver(until=date(2026, 5, 31))], today=TODAY))
+    assert "there is no /usr/bin/bootc" in told
+    assert "the waiver of bootc-client ended on 2026-05-31 (updates by OSTree only)" in told
+
+
+def test_a_compose_with_a_waiver_that_ended_does_not_begin(tmp_path: Path) -> None:
+    text = MANIFEST.replace(
+        "    tests:", "    lint: {waive: [{rule: kernel, reason: two of them, until: 2026-05-31}]}\n    tests:"
+    )
+    (tmp_path / "compose.yaml").write_text(text)
+    manifest = load_manifest(tmp_path)
+    line = next(n for n, one in enumerate(text.splitlines(), start=1) if "waive" in one)
+    with pytest.raises(ConfigError, match="waiver of kernel ended on 2026-05-31") as caught:
+        start_compose(manifest, tmp_path / "composes", Options(), now=datetime(2026, 6, 1, tzinfo=UTC))
+    assert caught.value.where.endswith(f"compose.yaml:{line}")
+    assert not (tmp_path / "composes").exists()
+    begun = start_compose(manifest, tmp_path / "composes", Options(), now=datetime(2026, 5, 31, 23, tzinfo=UTC))
+    assert begun.path.is_dir()
