@@ -34,6 +34,7 @@ from deb_bootc_compose.previous import NONE, Previous, check_given
 from deb_bootc_compose.report.compose import write_report
 from deb_bootc_compose.runner import Runner
 from deb_bootc_compose.snapshot import digest_directory, keep_file
+from deb_bootc_compose.tasks import kinds_from
 from deb_bootc_compose.telling import tell_hub
 from debcore.errors import ConfigError, Failure, Interrupted
 from debcore.path import write_file
@@ -60,6 +61,8 @@ class Options:
     skip: tuple[str, ...] = ()  #: kinds of tasks left out; the compose is then incomplete
     locked: str | None = None  #: SHA-256 of the lock to hold to
     until: str | None = None  #: the last kind of task; what follows is left out
+    only: tuple[str, ...] = ()  #: kinds of tasks that are done, with what they need; none: all
+    anew: str | None = None  #: nothing of this kind and those after it is taken from elsewhere
     notification_scripts: tuple[str, ...] = ()  #: beside those of the manifest
     previous: str | None = None  #: the compose or the repository before; "none"; None: the newest sibling
     farm: tuple[str, ...] = ()  #: architectures whose trees the hub's builders make
@@ -78,18 +81,7 @@ def start_compose(
     manifest: Manifest, target: Path, options: Options, *, lock: Path | None = None, now: datetime | None = None
 ) -> ComposeDirectory:
     """Check what can be checked at once, then make the directory with everything the compose begins with."""
-    _check_waivers(manifest, None if lock is not None else (now or datetime.now(UTC)).date())
-    _check_farm(manifest, options.farm)
-    for script in scripts_of(manifest, options):
-        check_script(Path(script.path), where=str(manifest.path))
-    options = replace(
-        options, hub_state=options.hub_state or str(default_state().absolute()), previous=check_given(options.previous)
-    )
-    digests = dict(_digests(manifest))
-    if lock is not None:
-        given = load_lock(lock)
-        check_locked(given, suite=manifest.compose.suite, asked=ask_of(manifest))
-        options = replace(options, locked=hashlib.sha256(lock.read_bytes()).hexdigest())
+    started = check_start(manifest, options, lock=lock, now=now)
     directory = make_compose_directory(target, manifest.compose, now=now or datetime.now(UTC))
     try:
         if lock is not None:
@@ -98,7 +90,7 @@ def start_compose(
             write_file(scratch / "given-lock.json", lock.read_bytes())
         for path in {file.source for spec in manifest.specs for file in spec.variant.add_files}:
             keep_file(Path(path), directory.work / "files")
-        _write_start(directory, Started(manifest, options, digests))
+        _write_start(directory, started)
     except OSError as error:
         shutil.rmtree(directory.path, ignore_errors=True)
         raise Failure(f"{target}: {error.strerror}", hint="choose another place with --target DIR") from error
@@ -106,6 +98,24 @@ def start_compose(
         shutil.rmtree(directory.path, ignore_errors=True)
         raise
     return directory
+
+
+def check_start(
+    manifest: Manifest, options: Options, *, lock: Path | None = None, now: datetime | None = None
+) -> Started:
+    """What a compose would begin with. Errors: Failure, ConfigError for what can be told at once."""
+    _check_waivers(manifest, None if lock is not None else (now or datetime.now(UTC)).date())
+    _check_farm(manifest, options.farm)
+    for script in scripts_of(manifest, options):
+        check_script(Path(script.path), where=str(manifest.path))
+    options = replace(
+        options, hub_state=options.hub_state or str(default_state().absolute()), previous=check_given(options.previous)
+    )
+    if lock is not None:
+        given = load_lock(lock)
+        check_locked(given, suite=manifest.compose.suite, asked=ask_of(manifest))
+        options = replace(options, locked=hashlib.sha256(lock.read_bytes()).hexdigest())
+    return Started(manifest, options, dict(_digests(manifest)))
 
 
 def _digests(manifest: Manifest) -> Iterator[tuple[str, str]]:
@@ -225,11 +235,18 @@ def run_compose(
     jobs: int | None = None,
     say: Callable[[str, str], None],
     watch: Watcher | None = None,
+    again_from: str | None = None,
 ) -> Summary:
-    """Do what the journal lacks. Errors: Failure (STATUS DOOMED), Interrupted (STATUS TERMINATED)."""
+    """Do what the journal lacks, and what is of the kind *again_from* or comes after it.
+
+    Errors: Failure (STATUS DOOMED), Interrupted (STATUS TERMINATED).
+    """
     jobs = jobs or max(2, os.cpu_count() or 1)
     started = load_started(directory)
     nodes = make_nodes(started.manifest, started.options, started.digests)
+    if again_from is not None:
+        started = replace(started, options=replace(started.options, anew=again_from))
+        nodes = [replace(node, again=node.again or node.kind in kinds_from(again_from)) for node in nodes]
     with explaining_full_disk(directory.path), directory.running(), ExitStack() as stack:
         scripts = scripts_of(started.manifest, started.options)
         notifier = Notifier(
@@ -258,7 +275,8 @@ def run_compose(
         try:
             outcomes = graph.run()
             incomplete = started.options.skip or any(outcome.result is None for outcome in outcomes.values())
-            status = Status.FINISHED_INCOMPLETE if incomplete or started.options.until else Status.FINISHED
+            narrowed = incomplete or started.options.until or started.options.only
+            status = Status.FINISHED_INCOMPLETE if narrowed else Status.FINISHED
         except Interrupted:
             status = Status.TERMINATED
             raise
@@ -306,11 +324,12 @@ def _context(
     options = started.options
     before = Previous(directory, options.previous)
     if node.kind in REUSABLE:
-        return {"earlier": earlier.find(identity)} | tell_before(
-            node, directory, before, locked=options.locked is not None
-        )
+        found = None if node.kind in kinds_from(options.anew) else earlier.find(identity)
+        return {"earlier": found} | tell_before(node, directory, before, locked=options.locked is not None)
     if node.kind == "tree" and node.params["arch"] in options.farm:
         return {"farm": hub.address().document()}
+    if node.kind == "tree":
+        return {"anew": node.kind in kinds_from(options.anew)}
     if node.kind == "request":
         return {"hub": hub.address().document()}
     if node.kind != "lock":

@@ -29,6 +29,11 @@ class OnlyIf:
     key: str
     reason: str
 
+    @property
+    def result(self) -> dict[str, Any]:
+        """Of a task that is not applicable."""
+        return {"value": {"applicable": False, "reason": self.reason}, "files": []}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
@@ -162,7 +167,7 @@ class Graph:
         if condition is None or inputs[condition.need].get("value", {}).get(condition.key):
             return False
         identity = identify(node, inputs)
-        result = {"value": {"applicable": False, "reason": condition.reason}, "files": []}
+        result = condition.result
         self.journal.append("task.started", task=node.id, identity=identity)
         self.journal.append("task.finished", task=node.id, identity=identity, seconds=0.0, result=result, files=[])
         self.outcomes[node.id] = Outcome(node, result, 0.0)

@@ -31,25 +31,40 @@ def ask(spec: VariantSpec) -> tuple[str, ...]:
 
 
 def make_nodes(manifest: Manifest, options: Options, digests: Mapping[str, str]) -> list[Node]:
-    """All tasks, less those of kinds to be skipped and what needs them."""
-    nodes = [node for node in _all_nodes(manifest, options, digests) if node.kind not in options.skip]
-    if options.until is not None:
-        order = list(KINDS)
-        last = order.index(options.until)
-        nodes = [node for node in nodes if order.index(node.kind) <= last]
-    return list(_without_orphans(nodes))
+    """All tasks, less those that the options leave out and what needs them."""
+    return [node for node, reason in judge_nodes(manifest, options, digests) if not reason]
 
 
-def _without_orphans(nodes: list[Node]) -> Iterator[Node]:
-    """Inputs that were skipped take with them what needs them; the closing tasks make do with what there is."""
+def judge_nodes(manifest: Manifest, options: Options, digests: Mapping[str, str]) -> Iterator[tuple[Node, str]]:
+    """Every task, and why it is left out; "" if it is not."""
+    nodes = list(_all_nodes(manifest, options, digests))
+    order = list(KINDS)
+    asked = _closure(nodes, options.only)
     have: set[str] = set()
     for node in nodes:
-        if node.kind in CLOSING:
-            kept = tuple(need for need in node.needs if need in have)
-            node = _replace(node, needs=kept)
-        if set(node.needs) <= have:
+        reason = ""
+        if node.kind in options.skip:
+            reason = f"--skip {node.kind}"
+        elif options.until is not None and order.index(node.kind) > order.index(options.until):
+            reason = f"comes after --until {options.until}"
+        elif options.only and node.id not in asked:
+            reason = f"nothing that --only {', '.join(options.only)} asks for needs it"
+        elif node.kind in CLOSING:  # these make do with what there is
+            node = _replace(node, needs=tuple(need for need in node.needs if need in have))
+        elif missing := [need for need in node.needs if need not in have]:
+            reason = f"needs {missing[0]}, which is left out"
+        if not reason:
             have.add(node.id)
-            yield node
+        yield node, reason
+
+
+def _closure(nodes: list[Node], kinds: tuple[str, ...]) -> set[str]:
+    """Tasks of *kinds* and all that they need."""
+    found: set[str] = set()
+    for node in reversed(nodes):
+        if node.kind in kinds or node.id in found:
+            found |= {node.id, *(node.needs if node.kind not in CLOSING else ())}
+    return found
 
 
 CLOSING = ("metadata", "publish")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from deb_bootc_compose.cli.show import composing, print_summary
-from deb_bootc_compose.compose import SCRIPT_TIMEOUT, Options, start_compose
+from deb_bootc_compose.cli.show import composing, print_forecast, print_summary
+from deb_bootc_compose.compose import SCRIPT_TIMEOUT, Options, check_start, start_compose
+from deb_bootc_compose.directory import ComposeDirectory
 from deb_bootc_compose.manifest.load import find_manifest, load_manifest
 from deb_bootc_compose.notify import Script, tell_failed_start
 from deb_bootc_compose.tasks import KINDS
@@ -32,6 +33,11 @@ SKIPPABLE = ("lint", "replay", "boot", "update", "fallback", "bootc-install", "b
 @click.option("--skip", multiple=True, type=click.Choice(SKIPPABLE),
               help="Leave out a test; the compose is then FINISHED_INCOMPLETE.")  # fmt: skip
 @click.option("--until", type=click.Choice(list(KINDS)), help="Stop after tasks of this kind (FINISHED_INCOMPLETE).")
+@click.option("--only", multiple=True, type=click.Choice(list(KINDS)), help="Do just tasks of this kind and what they "
+              "need (FINISHED_INCOMPLETE); may be given several times.")  # fmt: skip
+@click.option("--from", "anew", type=click.Choice(list(KINDS)), help="Do tasks of this kind and those after it in any "
+              "case: nothing of theirs is taken from earlier composes, and trees are finished anew.")  # fmt: skip
+@click.option("-n", "--dry-run", is_flag=True, help="Only say which tasks would run, and why.")
 @click.option("--notification-script", "scripts", multiple=True, type=click.Path(path_type=Path), help="Call this "
               "program at each change of status and phase, as Pungi does (see also `notifications`).")  # fmt: skip
 @click.option("--jobs", type=click.IntRange(1, 64), help="Tasks at the same time (default: the number of processors).")
@@ -40,21 +46,31 @@ SKIPPABLE = ("lint", "replay", "boot", "update", "fallback", "bootc-install", "b
 def command(
     manifest: Path, target: Path | None, locked: Path | None, previous: str | None, hub: str | None,
     token_file: Path | None, settings: tuple[str, ...], skip: tuple[str, ...], until: str | None,
-    scripts: tuple[Path, ...], jobs: int | None, as_json: bool, farm: tuple[str, ...],
+    scripts: tuple[Path, ...], jobs: int | None, as_json: bool, farm: tuple[str, ...], only: tuple[str, ...],
+    anew: str | None, dry_run: bool,
 ) -> None:  # fmt: skip
     """Compose MANIFEST: a directory with compose.yaml (default: the one you are in), or the file.
 
     Everything goes into a new directory composes/SHORT-VERSION-DATE.N: images and metadata in compose/, a log for
     each task in logs/, the exact packages in lock.json. If it is stopped, or fails, `resume` goes on from there.
+
+    \b
+    deb-bootc-compose build --dry-run              what would be done, and why
+    deb-bootc-compose build --until lint           packages, tree and its lints
+    deb-bootc-compose build --only boot --from boot   boot it once more
     """
     named = [Script(str(script.absolute()), SCRIPT_TIMEOUT) for script in scripts]
     options = Options(
         hub=hub, token_file=str(token_file.resolve()) if token_file else None, skip=skip, until=until,
         notification_scripts=tuple(script.path for script in named), previous=previous, farm=farm,
+        only=only, anew=anew,
     )  # fmt: skip
     where = target or default_target(manifest)
     try:
         loaded = load_manifest(manifest, variables=parse_settings(settings))
+        if dry_run:
+            print_forecast(check_start(loaded, options, lock=locked), ComposeDirectory(where / "-"), as_json=as_json)
+            return
         directory = start_compose(loaded, where, options, lock=locked)
     except Failure as failure:
         tell_failed_start(named, failure, config=find_manifest(manifest).absolute(), target=where)

@@ -33,6 +33,12 @@ KINDS: Mapping[str, int] = {
 }
 
 
+def kinds_from(kind: str | None) -> frozenset[str]:
+    """*kind* and those that come after it; none for None."""
+    order = list(KINDS)
+    return frozenset(order[order.index(kind) :]) if kind else frozenset()
+
+
 class TaskModule(Protocol):
     def run_task(self, task: Task) -> Done: ...
 

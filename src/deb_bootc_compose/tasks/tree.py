@@ -32,7 +32,8 @@ def run_task(task: Task) -> Done:
     if (farm := task.context.get("farm")) is not None:
         suite = lock.hub.suite if lock.hub is not None and variant.hub else ""
         fetch_tree(task, store, spec, farm, suite=suite)
-    tree = make_tree(store, spec, log=task.compose.logs / f"{task.name}.log")
+    anew = bool(task.context.get("anew"))
+    tree = make_tree(store, spec, log=task.compose.logs / f"{task.name}.log", anew=anew)
     task.say(f"tree {tree.id[:12]}, kernel {tree.kver}, {time.monotonic() - since:.0f} s")
     ids = task.compose.work / f"ids.{task.params['key']}"
     ids.write_text(tree.ids)

@@ -90,27 +90,32 @@ def find_tools(store: Store, suite: str) -> Layer:
     return tools_root(store, suite=suite, packages=TOOLS)
 
 
-def make_tree(store: Store, spec: TreeSpec, *, tools: Layer | None = None, log: Path | None = None) -> Tree:
+def make_tree(
+    store: Store, spec: TreeSpec, *, tools: Layer | None = None, log: Path | None = None, anew: bool = False
+) -> Tree:
     """Make the tree of *spec*, or find it. *log* is appended to: output of maintainer scripts, dracut and apt.
 
+    *anew*: one that is there goes first, and no initramfs is taken; the stages below stay.
     Errors: Failure that names the step and says what to change; nothing half-made stays in the store.
     """
     made = tree_id(spec)
     tools = tools or find_tools(store, spec.suite)
     key = f"tree-{made[:24]}"
     with store.making(key):
+        if anew and store.find(key) is not None:
+            store.remove(key)
         if (found := store.find(key)) is None:
             top = make_stages(store, spec, tools=tools, log=log)
-            found = _finish(store, spec, top, key=key, tools=tools, log=log)
+            found = _finish(store, spec, top, key=key, tools=tools, log=log, anew=anew)
     return _describe(store, found, made, tools)
 
 
-def _finish(store: Store, spec: TreeSpec, top: Layer, *, key: str, tools: Layer, log: Path | None) -> Layer:
+def _finish(store: Store, spec: TreeSpec, top: Layer, *, key: str, tools: Layer, log: Path | None, anew: bool) -> Layer:
     """With the initramfs of the tree before, where only packages of the hub changed that it knows nothing of."""
     if spec.below is not None or not spec.hub:
         return finish_tree(store, top, spec.finish, key=key, tools=tools, log=log, below=spec.below)
     name = kept.name_finish(top.parents[-1], spec.finish, code_hash())
-    earlier = kept.find_alike(store, name, top, tools=tools)
+    earlier = None if anew else kept.find_alike(store, name, top, tools=tools)
     made = finish_tree(store, top, spec.finish, key=key, tools=tools, log=log, earlier=earlier)
     kept.remember(store, name, tree=made, hub=top)
     return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -132,6 +133,25 @@ def test_what_was_published_is_named(killed: ComposeDirectory) -> None:
     names = [one["annotations"]["org.opencontainers.image.ref.name"] for one in index["manifests"]]
     assert names == ["13", "latest"]
     assert (killed.path.parent / "latest-Test-13").resolve() == killed.path
+
+
+def test_what_would_be_done_is_told_and_only_what_is_asked_for_is_done(
+    composer: Composer, killed: ComposeDirectory
+) -> None:
+    target = killed.path.parent
+    before = {path.name for path in target.iterdir()}
+    said = composer.call("build", composer.manifest, "--target", target, "--dry-run", "--json")
+    told = {one["task"]: (one["verdict"], one["reason"]) for one in json.loads(said.stdout)}
+    assert told["lock"][0] == "asks"
+    assert told["image.server.amd64"] == ("taken", f"as in {killed.path.name}")
+    assert {path.name for path in target.iterdir()} == before, "a dry run makes nothing"
+    asked = ("--only", "lint", "--from", "lint")
+    done = json.loads(composer.call("build", composer.manifest, "--target", target, *asked, "--json").stdout)
+    made = ComposeDirectory(Path(done["path"]))
+    assert done["status"] == "FINISHED_INCOMPLETE"
+    assert [task["task"] for task in done["tasks"]] == ["lock", "tree.server.amd64", "lint.server.amd64"]
+    assert "the same as in" not in (made.logs / "lint.server.amd64.log").read_text()
+    shutil.rmtree(made.path)
 
 
 def test_people_can_ask_about_it(composer: Composer, killed: ComposeDirectory, tmp_path: Path) -> None:

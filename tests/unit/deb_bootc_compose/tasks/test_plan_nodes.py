@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deb_bootc_compose.compose import Options, start_compose
 from deb_bootc_compose.graph import Node, check_graph
 from deb_bootc_compose.manifest import load_manifest
-from deb_bootc_compose.plan import make_nodes
+from deb_bootc_compose.plan import judge_nodes, make_nodes
+from deb_bootc_compose.tasks import KINDS, kinds_from
 from debcore.errors import ConfigError
 
 MANIFEST = """\
@@ -183,3 +185,35 @@ def test_a_compose_keeps_what_it_began_with(manifest: Path) -> None:
     (manifest / "motd").write_text("changed\n")
     kept = [path.read_text() for path in (compose.work / "files").iterdir()]
     assert kept == ["hello\n"]
+
+
+def test_only_a_kind_and_what_it_needs(manifest: Path) -> None:
+    made = nodes(manifest, Options(only=("container",)))
+    assert set(made) == {
+        "source.agent", "source.hostname", "request", "lock", "tree.server.amd64", "container.server.amd64"
+    }  # fmt: skip
+    made = nodes(manifest, Options(only=("lint", "metadata")))
+    assert {"lint.server.amd64", "metadata"} <= set(made)
+    assert made["metadata"].needs == ("lock", "tree.server.amd64", "lint.server.amd64")
+    assert "commit.server.amd64" not in made
+
+
+def test_why_a_task_is_left_out(manifest: Path) -> None:
+    def reasons(**options: Any) -> dict[str, str]:
+        digests = {str(manifest / "agent"): "a" * 64, str(manifest / "motd"): "b" * 64}
+        judged = judge_nodes(load_manifest(manifest), Options(**options), digests)
+        return {node.id: reason for node, reason in judged}
+
+    assert set(reasons().values()) == {""}
+    assert reasons(skip=("boot",))["boot.server.amd64"] == "--skip boot"
+    assert reasons(until="lint")["commit.server.amd64"] == "comes after --until lint"
+    assert reasons(only=("lint",))["commit.server.amd64"] == "nothing that --only lint asks for needs it"
+    told = reasons(skip=("lint",))
+    assert told["lint.server.amd64"] == "--skip lint"
+    assert told["boot.server.amd64"] == "", "gates do without lints that are left out"
+
+
+def test_kinds_from() -> None:
+    assert kinds_from(None) == frozenset()
+    assert kinds_from("metadata") == {"metadata", "publish"}
+    assert kinds_from("source") == set(KINDS)
