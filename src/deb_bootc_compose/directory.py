@@ -97,7 +97,9 @@ class ComposeDirectory:
         try:
             fd = os.open(self.work / "running", os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            return datetime.now(UTC).timestamp() - (self.path / "STATUS").stat().st_mtime < SILENCE
+            path = self.path / "STATUS"
+            fresh = datetime.now(UTC).timestamp() - path.stat().st_mtime < SILENCE
+            return fresh and path.read_text().strip() == Status.STARTED
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

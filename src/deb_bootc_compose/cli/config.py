@@ -9,7 +9,7 @@ import yaml
 
 from deb_bootc_compose.cli.build import parse_settings
 from deb_bootc_compose.manifest.load import Manifest, load_manifest, merged_document
-from debcore.cli import print_json
+from debcore.cli import print_json, printable
 
 
 class _ConfigGroup(click.Group):
@@ -33,7 +33,7 @@ def command() -> None:
     """
 
 
-@command.command("dump")
+@command.command("dump", short_help="Print a manifest as one file.")
 @click.argument("manifest", type=click.Path(path_type=Path), default=Path())
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest.")
 def dump(manifest: Path, settings: tuple[str, ...]) -> None:
@@ -42,7 +42,7 @@ def dump(manifest: Path, settings: tuple[str, ...]) -> None:
     click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120), nl=False)
 
 
-@command.command("show")
+@command.command("show", short_help="Check a manifest and show its values.")
 @click.argument("manifest", type=click.Path(path_type=Path), default=Path())
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a variable of the manifest.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole resolved manifest.")
@@ -55,7 +55,7 @@ def show(manifest: Path, settings: tuple[str, ...], as_json: bool) -> None:
     flat = values(loaded)
     for dotted, origin in loaded.origins.items():
         if dotted in flat:
-            click.echo(f"{dotted} = {flat[dotted]}  [{origin}]")
+            click.echo(printable(f"{dotted} = {flat[dotted]}  [{origin}]"))
 
 
 def values(loaded: Manifest) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -23,11 +23,12 @@ from debcore.errors import Failure
 def command(key: str, manifest: Path, settings: tuple[str, ...], as_json: bool) -> None:
     """Say what KEY of MANIFEST is, and which file and line gave it.
 
-    KEY is a dotted name, or the last parts of one; with what stands below it.
+    KEY is a dotted name, or parts of one in their order; with what stands below it.
 
-    \\b
+    \b
     deb-bootc-compose explain release.version
     deb-bootc-compose explain kargs
+    deb-bootc-compose explain server.outputs
     """
     loaded = load_manifest(manifest, variables=parse_settings(settings))
     known = values(loaded)
@@ -45,9 +46,18 @@ def command(key: str, manifest: Path, settings: tuple[str, ...], as_json: bool) 
 
 
 def find_keys(key: str, known: Mapping[str, object]) -> list[str]:
-    """Names of *known* that are *key* or stand below it, from their beginning; else in which *key* stands anywhere."""
+    """Names of *known* that are *key* or stand below it, from their beginning; else in which *key* stands anywhere.
+
+    Else those that have its parts with others between: a manifest has no architecture in variants.server.outputs.
+    """
     below = [name for name in known if name == key or name.startswith(f"{key}.")]
-    return below or [name for name in known if f".{key}." in f".{name}."]
+    below = below or [name for name in known if f".{key}." in f".{name}."]
+    return below or [name for name in known if _has_in_order(name.split("."), key.split("."))]
+
+
+def _has_in_order(name: Sequence[str], parts: Sequence[str]) -> bool:
+    left = iter(name)
+    return all(part in left for part in parts)
 
 
 def _parts(known: Mapping[str, object]) -> list[str]:

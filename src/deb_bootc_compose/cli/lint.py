@@ -36,6 +36,10 @@ def command(
     """Check the trees of a compose, or a root file system unpacked in DIRECTORY (with /etc, as in an OCI image).
 
     All of `bootc container lint`, and Debian's own traps. A compose's waivers count. Warnings are failures too.
+
+    \b
+    deb-bootc-compose lint composes/latest-server-13
+    deb-bootc-compose lint /srv/unpacked --skip bootc-client --sarif lint.sarif
     """
     if as_list:
         _list(as_json=as_json)

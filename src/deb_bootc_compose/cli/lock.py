@@ -42,7 +42,7 @@ def command() -> None:
     """
 
 
-@command.command("make")
+@command.command("make", short_help="Write the lock of a manifest.")
 @click.argument("manifest", type=click.Path(path_type=Path), default=Path())
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("compose.lock.json"), show_default=True,
               help="The file to write.")  # fmt: skip
@@ -66,7 +66,7 @@ def make(
     click.echo(f"{output}")
 
 
-@command.command()
+@command.command(short_help="Make a lock anew, and show what changes.")
 @click.argument("manifest", type=click.Path(path_type=Path), default=Path())
 @click.option("-o", "--output", type=click.Path(path_type=Path, exists=True), default=Path("compose.lock.json"),
               show_default=True, help="The lock to make anew.")  # fmt: skip
@@ -88,7 +88,7 @@ def update(
     print_difference(make_difference(before, after, changelogs=changelogs), as_json=as_json)
 
 
-@command.command()
+@command.command(short_help="Show what changed from one lock to another.")
 @click.argument("before")
 @click.argument("after")
 @click.option("--changelogs/--no-changelogs", default=True, show_default=True, help="Show what changelogs say.")

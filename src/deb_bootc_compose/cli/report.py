@@ -24,6 +24,7 @@ def command(compose: str, output: Path | None, target: Path | None) -> None:
     It shows status, refs, commits, digests and gates, sizes by package and by layer, where the time went, and every
     package. The file needs no network and runs no script. Each compose leaves one in its directory when it ends.
 
+    \b
     deb-bootc-compose report composes/latest-server-13 --output /srv/www/server.html
     """
     made = make_report(find_compose(compose, [target or default_target(Path())]))

@@ -46,7 +46,7 @@ def composing(
     try:
         return run_compose(directory, jobs=jobs, say=progress, watch=progress, again_from=again_from)
     except (Failure, Interrupted) as error:
-        if kept and not isinstance(error, JournalDamaged):
+        if kept and not isinstance(error, JournalDamaged) and not directory.status().is_final:
             progress.line(f"to go on from here: deb-bootc-compose resume {directory.path}")
         raise
     finally:

@@ -68,9 +68,9 @@ def describe(directory: ComposeDirectory) -> dict[str, Any]:
         return {"id": directory.path.name, "path": str(directory.path), "status": "?", "note": "STATUS is damaged"}
     note = ""
     if status is Status.STARTED:
-        note = "running" if directory.is_running() else f"killed; deb-bootc-compose resume {directory.path}"
+        note = "running" if directory.is_running() else f"killed; to go on: deb-bootc-compose resume {directory.path}"
     elif not status.is_final:
-        note = f"deb-bootc-compose resume {directory.path}"
+        note = f"to go on: deb-bootc-compose resume {directory.path}"
     return {"id": directory.id, "path": str(directory.path), "status": status.value, "note": note}
 
 

@@ -58,7 +58,8 @@ def _lines(key: str, package: str, relations: Relations, *, show_all: bool) -> I
     yield f"{key}: {package} {one.version}, {large}, source {one.source}, of the {one.stage} stage"
     chain = relations.chain(package)
     if not chain:
-        yield "  nothing in the image wants it by Depends or Recommends"
+        known = "" if all(one.known for one in relations.packages.values()) else " whose needs are known"
+        yield f"  nothing in the image{known} wants it by Depends or Recommends"
     for depth, step in enumerate(chain):
         yield f"  {'  ' * depth}{_say(step)}"
     if show_all:

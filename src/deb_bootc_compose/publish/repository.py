@@ -61,6 +61,8 @@ def publish_commit(
 
     Errors: Failure if it is older than what is published and *allow_older* is not said: machines refuse to go back.
     """
+    if not (made.repo / "objects").is_dir():
+        raise Failure(f"{made.repo} is gone: the compose has no commit to publish any more", hint="compose again")
     before = find_ref(repository, made.ref)
     say(f"{made.ref} {made.version}: pulling {made.commit[:12]}")
     source = Bind(source=made.repo, target="/compose")

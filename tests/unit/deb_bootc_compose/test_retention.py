@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from deb_bootc_compose.cli import group
-from deb_bootc_compose.directory import list_composes
+from deb_bootc_compose.directory import ComposeDirectory, list_composes
 from deb_bootc_compose.retention import GOING, Candidate, Policy, judge, remove_compose
 from debroot.idmap import find_idmap
 
@@ -98,6 +98,13 @@ def test_what_runs_is_left_alone(target: Path) -> None:
         assert ids(target) == ["01.0", "07.0", "09.0"]
     collect(target, "--keep", "0", "--failed", "0")
     assert ids(target) == ["01.0", "07.0"]
+
+
+def test_one_that_failed_before_it_had_a_lock_file_does_not_run(target: Path) -> None:
+    for status, runs in (("DOOMED", False), ("STARTED", True)):
+        path = make_compose(target, f"server-13-2026111{int(runs)}.0", status=status)
+        (path / "work/running").unlink()
+        assert ComposeDirectory(path).is_running() is runs
 
 
 def test_a_removal_that_was_killed_is_ended(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:

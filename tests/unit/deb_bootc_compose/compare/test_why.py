@@ -121,7 +121,8 @@ def test_what_is_missing_is_named_and_the_rest_answered(
     why = CliRunner().invoke(group, ["why", "agent", str(path)])
     assert why.exit_code == 0
     assert "s.amd64: agent 1, size unknown" in why.stdout
-    assert "agent: server" not in why.stdout
+    torn = CliRunner().invoke(group, ["why", "torn", str(path)])
+    assert "nothing in the image whose needs are known wants it" in torn.stdout
     assert "without the .deb of agent 1, torn 1" in why.stderr
     (document,) = json.loads(CliRunner().invoke(group, ["why", "agent", str(path), "--json"]).stdout)
     assert (document["size"], document["unknown"]) == (None, ["agent", "torn"])

@@ -220,6 +220,10 @@ def test_a_compose_that_fails_at_once_is_told_of_its_end(tmp_path: Path, monkeyp
     with pytest.raises(Failure):
         run_compose(ComposeDirectory(compose), say=lambda _task, _text: None)
     assert len(heard(record)) == 8
+    (compose / "STATUS").write_text("FINISHED\n")
+    again = CliRunner().invoke(group, ["resume", str(compose)])
+    assert "has finished" in str(again.exception)
+    assert "to go on" not in again.stderr
 
 
 def test_a_manifest_that_is_wrong_is_told_of(tmp_path: Path) -> None:

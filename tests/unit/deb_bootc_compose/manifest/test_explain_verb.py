@@ -42,6 +42,19 @@ def test_the_last_parts_of_a_name(manifest: Path) -> None:
     assert rows[0]["value"] == "server/trixie/amd64"
 
 
+def test_the_manifest_knows_no_architecture_between_a_variant_and_its_keys(manifest: Path) -> None:
+    shown = explain("variants.server.outputs.container", manifest)
+    assert "variants.server.amd64.outputs.container.name = server  [" in shown
+    assert explain("server.ref", manifest) == explain("ref", manifest)
+    with pytest.raises(Failure, match=r"no key 'ref\.server'"):
+        explain("ref.server", manifest)
+
+
+def test_help_shows_its_examples_a_line_each() -> None:
+    shown = CliRunner().invoke(group, ["explain", "--help"]).output
+    assert "\n  deb-bootc-compose explain release.version\n  deb-bootc-compose explain kargs\n" in shown
+
+
 def test_a_key_that_is_not_there(manifest: Path) -> None:
     with pytest.raises(Failure, match="no key 'relaese'") as failed:
         explain("relaese", manifest)

@@ -75,7 +75,7 @@ def test_status_knows_a_killed_compose(tmp_path: Path) -> None:
     assert told["status"] == "STARTED"
     (compose.work / "running").touch()
     (told,) = json.loads(call("status", tmp_path / "server", "--json"))
-    assert told["note"].startswith("killed; deb-bootc-compose resume")
+    assert told["note"].startswith("killed; to go on: deb-bootc-compose resume")
 
 
 def test_lints_are_listed() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,9 +14,11 @@ from deb_bootc_compose.directory import ComposeDirectory
 from deb_bootc_compose.journal import Journal
 from deb_bootc_compose.oci.image import ImageConfig, make_config
 from deb_bootc_compose.oci.writer import write
-from deb_bootc_compose.publish.outputs import ImageOutput, load_outputs
+from deb_bootc_compose.publish.outputs import CommitOutput, ImageOutput, load_outputs
+from deb_bootc_compose.publish.repository import publish_commit
 from deb_bootc_compose.tasks.publish import known_hashes, make_indexes, remove_leftovers
 from deb_bootc_compose.worker import Task
+from debcore.errors import Failure
 from tests.unit.deb_bootc_compose.report.world import make_compose
 
 
@@ -93,3 +95,11 @@ def test_files_that_a_killed_task_was_writing_do_not_go_out(tmp_path: Path) -> N
     remove_leftovers(tmp_path)
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
     assert left == ["metadata/images.json", "server/amd64/ostree/repo/.lock.abcdefgh"]
+
+
+def test_a_compose_whose_repository_is_gone_is_named_before_anything_is_pulled(tmp_path: Path) -> None:
+    made = CommitOutput("server.amd64", "c" * 64, "r", "13", tmp_path / "repo", None)
+    said: list[str] = []
+    with pytest.raises(Failure, match="repo is gone: the compose has no commit"):
+        publish_commit(cast(Any, None), made, keep=1, delta=False, allow_older=False, say=said.append)
+    assert said == []
