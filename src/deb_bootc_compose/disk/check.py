@@ -5,6 +5,7 @@ from __future__ import annotations
 from deb_bootc_compose.disk import xfs
 from deb_bootc_compose.disk.bench import Bench, open_bench
 from deb_bootc_compose.disk.image import IMMUTABLE, LOADERS, Disk, inode_flags
+from deb_bootc_compose.disk.layout import FAT32_CLUSTERS, SECTOR, count_clusters
 from debroot.store import Store
 
 IMAGE = "/in/disk.raw"
@@ -53,6 +54,10 @@ def check_esp(bench: Bench, disk: Disk, arch: str) -> list[str]:
         f"/EFI/BOOT/BOOT{letters.upper()}.EFI", f"/EFI/BOOT/grub{letters}.efi", f"/EFI/BOOT/mm{letters}.efi",
         "/EFI/debian/grub.cfg",
     )  # fmt: skip
+    with disk.path.open("rb") as file:
+        file.seek(disk.layout.esp_start)
+        if count_clusters(file.read(SECTOR)) < FAT32_CLUSTERS:
+            return ["ESP: it has too few clusters for FAT32, a firmware reads it as FAT16"]
     esp = f"{IMAGE}@@{disk.layout.esp_start}"
     listed = bench.run(["mdir", "-b", "-/", "-i", esp, "::/"], check=False).text.upper()
     return [f"ESP: {name} is missing" for name in wanted if name.upper() not in listed]

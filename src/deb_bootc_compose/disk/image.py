@@ -16,6 +16,7 @@ from deb_bootc_compose.disk import xfs
 from deb_bootc_compose.disk.bench import WORK, Bench, open_bench
 from deb_bootc_compose.disk.layout import (
     BLOCK,
+    ESP_CLUSTER,
     ESP_LABEL,
     ROOT_LABEL,
     SECTOR,
@@ -183,7 +184,7 @@ def fill_esp(bench: Bench, layout: Layout, identity: Identity, arch: str) -> Non
     """FAT32 with Debian's signed shim, GRUB and MOK manager in the place of removable media: no NVRAM entry needed."""
     letters, signed = LOADERS[arch]
     bench.run(
-        ["mkfs.vfat", "--invariant", "-F", "32", "-i", identity.esp_volume, "-n", ESP_LABEL,
+        ["mkfs.vfat", "--invariant", "-F", "32", "-s", str(ESP_CLUSTER), "-i", identity.esp_volume, "-n", ESP_LABEL,
          "--offset", str(layout.esp_start // SECTOR), DISK, str(layout.esp_size // 1024)]
     )  # fmt: skip
     esp = f"{DISK}@@{layout.esp_start}"

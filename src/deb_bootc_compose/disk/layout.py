@@ -8,6 +8,7 @@ Source: Discoverable Partitions Specification (type UUIDs), sfdisk(8), mke2fs(8)
 from __future__ import annotations
 
 import hashlib
+import struct
 import uuid
 from dataclasses import dataclass
 
@@ -19,6 +20,13 @@ BLOCK = 4096  #: bytes of an ext4 block
 
 #: Room for boot loaders now and unified kernel images later; FAT32 needs more than 33 MiB.
 ESP_SIZE = 512 * MIB
+
+#: Sectors of a cluster of the ESP: mkfs.vfat(8) would go by the size of the whole disk and make too few clusters.
+ESP_CLUSTER = 8
+
+#: A FAT file system with fewer clusters is FAT16 to a firmware, whatever it calls itself.
+#: Source: Microsoft FAT specification, "FAT Type Determination".
+FAT32_CLUSTERS = 65525
 
 #: Before the first partition, and after the last one for the second partition table: whole MiB keep all aligned.
 EDGE = MIB
@@ -132,3 +140,12 @@ def kernel_args(identity: Identity, extra: tuple[str, ...]) -> tuple[str, ...]:
     gpt_auto is off since OSTree makes the mounts; systemd would put the ESP on /boot.
     """
     return (f"root=UUID={identity.root_fs}", "rw", "systemd.gpt_auto=0", *extra)
+
+
+def count_clusters(boot_sector: bytes) -> int:
+    """Of the FAT32 file system that begins with this sector. Errors: ValueError if it begins with none."""
+    size, per_cluster, reserved, tables = struct.unpack_from("<HBHB", boot_sector, 11)
+    sectors, table = struct.unpack_from("<II", boot_sector, 32)
+    if size != SECTOR or not per_cluster:
+        raise ValueError("no FAT32 file system begins here")
+    return int((sectors - reserved - tables * table) // per_cluster)
