@@ -22,7 +22,7 @@ KINDS: Mapping[str, int] = {
     "commit": 1,  # OSTree
     "container": 2,  # OCI layout
     "replay": 1,  # the layout imported as bootc would, compared with the commit
-    "image": 2,  # disks
+    "image": 3,  # disks
     "boot": 2,
     "update": 2,  # from the compose before, over HTTP, and back
     "fallback": 2,  # an update that does not boot
