@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from deb_bootc_compose.manifest.document import Mark, Node, load_document
 from deb_bootc_compose.manifest.explain import validate
 from deb_bootc_compose.manifest.merge import clear, expand, expand_text, holds, merge, select_arch
-from deb_bootc_compose.manifest.model import ARCHES, Compose, Tree, Variant, VariantSpec, kebab
+from deb_bootc_compose.manifest.model import Compose, Tree, Variant, VariantSpec, kebab
+from deb_bootc_compose.manifest.words import ARCHES
 from debcore.errors import ConfigError
 
 TREE_KEYS = frozenset(kebab(name) for name in Tree.model_fields)

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-#: Debian's architectures that a compose may name (dpkg-architecture -L, those with a port that boots by itself).
-ARCHES = frozenset(
-    {"amd64", "arm64", "armhf", "i386", "loong64", "mips64el", "ppc64el", "riscv64", "s390x"}
-)  # fmt: skip
-#: ostree's own rule for refs, and no `..`. Source: ostree-core.c, OSTREE_REF_REGEXP.
-REF = re.compile(r"(?:[A-Za-z0-9_][-._A-Za-z0-9]*/)*[A-Za-z0-9_][-._A-Za-z0-9]*")
-#: Policy 5.6.1, with an optional exact version.
-PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+~:-]+)?")
-UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|socket|timer|target|path|mount|automount|swap|slice)")
+from deb_bootc_compose.manifest.words import Arch, HostPath, ImagePath, Name, Package, Ref, Suite, Unit
 
 
 def kebab(name: str) -> str:
@@ -29,39 +20,6 @@ class Strict(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, alias_generator=kebab, validate_by_name=True, validate_by_alias=True
     )
-
-
-def _check(pattern: re.Pattern[str], what: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not pattern.fullmatch(value) or ".." in value.split("/"):
-            raise ValueError(f"{value!r} is no {what}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _check_path(value: str) -> str:
-    if not value.startswith("/") or value == "/" or "\0" in value or ".." in value.split("/"):
-        raise ValueError(f"{value!r} is no absolute path inside the image")
-    if value.split("/")[1] in ("proc", "sys", "dev", "run", "tmp", "ostree", "sysroot"):
-        raise ValueError(f"{value!r} is not part of an image: what stands there is made at run time")
-    return value
-
-
-Package = Annotated[str, _check(PACKAGE, "package name (NAME or NAME=VERSION)")]
-Ref = Annotated[str, StringConstraints(max_length=200), _check(REF, "OSTree ref (such as example/trixie/amd64/server)")]
-Unit = Annotated[str, _check(UNIT, "unit name with its suffix (such as ssh.service)")]
-ImagePath = Annotated[str, AfterValidator(_check_path)]
-HostPath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
-Suite = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.+-]*(/[a-z0-9.+-]+)*$", max_length=80)]
-Arch = Annotated[str, AfterValidator(lambda value: _known_arch(value))]
-
-
-def _known_arch(value: str) -> str:
-    if value not in ARCHES:
-        raise ValueError(f"{value!r} is no architecture of Debian (known: {', '.join(sorted(ARCHES))})")
-    return value
 
 
 class Release(Strict):
@@ -329,8 +287,16 @@ class Variant(Tree):
     require_previous: bool = False  #: where there is no compose before, `update` and `rollback` fail
 
 
+class Retention(Strict):
+    """Which composes `gc` leaves of each release and type, the newest first; its own options go over this."""
+
+    keep: int = Field(default=5, ge=0)  #: finished ones
+    failed: int = Field(default=1, ge=0)  #: failed or killed ones
+
+
 class Publish(Strict):
     latest_link: bool = True  #: TARGET/latest-SHORT-VERSION
+    retention: Retention = Retention()
 
 
 class Notification(Strict):

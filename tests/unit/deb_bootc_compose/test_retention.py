@@ -90,6 +90,31 @@ def test_gc(target: Path) -> None:
     assert "would go  finished, number 2 of server-13; 1 are kept" in shown
 
 
+MANIFEST = """\
+schema: deb-bootc-compose/1
+release: {name: Server, short: server, version: "13"}
+suite: trixie
+publish: {retention: {keep: 1, failed: 0}}
+variants: {server: {arches: [amd64], ref: example/server}}
+"""
+
+
+def test_the_manifest_says_how_many_stay(target: Path) -> None:
+    (target.parent / "compose.yaml").write_text(MANIFEST)
+    assert collect(target, str(target.parent), "--keep", "9", "-n")["server-13-20261104.0"] is False
+    assert collect(target, str(target.parent), "--failed", "9", "-n")["server-13-20261108.0"] is False
+    collect(target, str(target.parent))
+    assert ids(target) == ["01.0", "05.0", "07.0"]
+
+
+def test_a_manifest_that_cannot_be_read_removes_nothing(target: Path) -> None:
+    (target.parent / "compose.yaml").write_text(MANIFEST.replace("keep: 1", "keep: -1"))
+    called = CliRunner().invoke(group, ["gc", str(target.parent)])
+    assert called.exception is not None
+    assert "compose.yaml:4" in str(called.exception)
+    assert len(ids(target)) == 8
+
+
 def test_what_runs_is_left_alone(target: Path) -> None:
     make_compose(target, "server-13-20261109.0", status="STARTED")
     with (target / "server-13-20261109.0/work/running").open("r+") as held:
