@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,9 @@ def load_manifest(path: Path, *, variables: Mapping[str, str] | None = None) -> 
     path = find_manifest(path)
     top = load_document(path)
     scope = _variables(top, variables or {})
-    whole = _with_includes(top, path, scope, seen={_real_path(path): top.mark}, is_tree=False)
+    read = {_real_path(path): top.mark}
+    whole = _with_includes(top, path, scope, seen=read, is_tree=False)
+    _check_named(variables or {}, read, known=scope)
     assert isinstance(whole.value, dict)
     shared = {key: node for key, node in whole.value.items() if _is_tree_key(key)}
     variants = whole.value.get("variants")
@@ -86,6 +89,9 @@ def load_manifest(path: Path, *, variables: Mapping[str, str] | None = None) -> 
             origins |= {".".join(map(str, (*at, *key))): str(item.mark) for key, item in content.walk()}
     return Manifest(path, compose, tuple(specs), origins)
 
+
+#: Variables that nobody sets: they follow from the manifest.
+GIVEN = ("suite", "short", "version", "arch", "variant")
 
 #: Stand for what only a variant on an architecture knows, while all else is put in.
 _LATER = {name: f"\0{name}\0" for name in ("arch", "variant")}
@@ -140,6 +146,18 @@ def _make_specs(name: str, node: Node, scope: Mapping[str, str], mark: Mark) -> 
             raise ConfigError(str(mark), f"variant {name!r}: {error.errors()[0]['msg']}") from error
 
 
+def _check_named(given: Mapping[str, str], read: Iterable[Path], *, known: Iterable[str]) -> None:
+    """Errors: ConfigError for a variable of the command line that no file of *read* names: a slip changes nothing."""
+    for name in given:
+        if name in GIVEN:
+            hint = "change it in compose.yaml, or write it with a variable of your own"
+            raise ConfigError("--set", f"{name!r} is no variable: the manifest says it itself", hint=hint)
+        if not any(re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", path.read_text("utf-8")) for path in read):
+            near = difflib.get_close_matches(name, sorted(set(known) - {*given, *GIVEN}), 1)
+            hint = f"did you mean {near[0]!r}?" if near else "`variables` in compose.yaml names them"
+            raise ConfigError("--set", f"no variable {name!r} is used by the manifest", hint=hint)
+
+
 def _variables(top: Node, given: Mapping[str, str]) -> dict[str, str]:
     """`suite`, `short`, `version` and the manifest's own; values may name the first three."""
     plain = top.plain()
@@ -150,7 +168,7 @@ def _variables(top: Node, given: Mapping[str, str]) -> dict[str, str]:
     if own is not None and isinstance(own.value, dict):
         builtin = dict(scope)
         for key, node in own.value.items():
-            if key in ("suite", "short", "version", "arch", "variant"):
+            if key in GIVEN:
                 raise ConfigError(str(own.key_mark(key)), f"the variable {key!r} is given by the manifest itself")
             if isinstance(node.value, str):
                 scope[key] = expand_text(node.value, builtin, node.mark)
