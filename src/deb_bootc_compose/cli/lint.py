@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from deb_bootc_compose.compose import load_started
 from deb_bootc_compose.directory import ComposeDirectory, find_compose
 from deb_bootc_compose.journal import read_journal
 from deb_bootc_compose.lints.check import Judged
-from deb_bootc_compose.lints.model import Finding, Root
+from deb_bootc_compose.lints.model import Root
 from deb_bootc_compose.lints.registry import LINTS, run_lints
 from deb_bootc_compose.lints.sarif import make_sarif
 from debcore.cli import print_json, printable
@@ -64,10 +65,7 @@ def command(
         }
     if sarif is not None:
         write_file(sarif, json.dumps(make_sarif(found), indent=1, ensure_ascii=False) + "\n")
-    open_ones = {
-        name: [judged.finding for judged in results if judged.waiver is None] for name, results in found.items()
-    }
-    _show(open_ones, as_json=as_json)
+    _show(found, as_json=as_json)
 
 
 def _fix(what: str, *, write: bool, as_json: bool) -> None:
@@ -126,14 +124,30 @@ def _list(*, as_json: bool) -> None:
         click.echo(f"{lint.name:<24} {lint.level:<8} {lint.origin:<7} {lint.text}")
 
 
-def _show(found: dict[str, list[Finding]], *, as_json: bool) -> None:
-    total = sum(map(len, found.values()))
+def _show(found: Mapping[str, Sequence[Judged]], *, as_json: bool) -> None:
+    """What is waived is shown to people, and counts for nothing."""
+    open_ones = {name: [one.finding for one in results if one.waiver is None] for name, results in found.items()}
+    total = sum(map(len, open_ones.values()))
     if as_json:
-        print_json({name: [asdict(finding) for finding in findings] for name, findings in found.items()})
+        print_json({name: [asdict(finding) for finding in findings] for name, findings in open_ones.items()})
     else:
-        for name, findings in found.items():
-            click.echo(f"{name}: {len(findings)} findings" if findings else f"{name}: clean")
-            for finding in findings:
-                click.echo(f"  {finding.level:<8} {finding.lint}: {finding.message}")
+        for name, results in found.items():
+            waived = len(results) - len(open_ones[name])
+            more = f", {waived} waived" if waived else ""
+            click.echo(f"{name}: {_count(len(open_ones[name])) if open_ones[name] else 'clean'}{more}")
+            for judged in sorted(results, key=lambda one: one.waiver is not None):
+                click.echo(printable(_line(judged)))
     if total:
-        raise BuildFailed(f"{total} findings", hint="correct the manifest, or waive with a reason under `lint: waive:`")
+        raise BuildFailed(_count(total), hint="correct the manifest, or waive with a reason under `lint: waive:`")
+
+
+def _count(number: int) -> str:
+    return f"{number} finding{'' if number == 1 else 's'}"
+
+
+def _line(judged: Judged) -> str:
+    finding, waiver = judged.finding, judged.waiver
+    if waiver is None:
+        return f"  {finding.level:<8} {finding.lint}: {finding.message}"
+    until = f", until {waiver.last_day}" if waiver.last_day else ""
+    return f"  waived   {finding.lint}: {waiver.reason}{until}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -34,7 +35,10 @@ def command(package: str, what: str | None, variant: str | None, show_all: bool,
     store = Store.open()
     names = [key for key, one in lock.variants.items() if variant in (None, key) and has(one, package)]
     if not names:
-        raise Failure(f"{package} is not in {variant or 'any variant'}", hint="deb-bootc-compose why-size lists all")
+        there = {one.name for locked in lock.variants.values() for one in locked.installed.values()}
+        near = difflib.get_close_matches(package, sorted(there), 1)
+        hint = f"did you mean {near[0]}?" if near else "deb-bootc-compose why-size --json lists all"
+        raise Failure(f"{package} is not in {variant or 'any variant'}", hint=hint)
     documents = []
     for key in names:
         relations = load_relations(StoreDebs(store), lock.variants[key], package)

@@ -157,6 +157,10 @@ def test_the_verbs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = CliRunner().invoke(group, ["why", "other", str(path)]).exception
     assert isinstance(failed, Failure)
     assert "other is not in any variant" in str(failed)
+    assert failed.hint == "deb-bootc-compose why-size --json lists all"
+    slip = CliRunner().invoke(group, ["why", "sever", str(path)]).exception
+    assert isinstance(slip, Failure)
+    assert slip.hint == "did you mean server?"
 
     def load(*_: object) -> Relations:
         return image(*SERVER)

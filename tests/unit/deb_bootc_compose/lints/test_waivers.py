@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from deb_bootc_compose.cli.lint import _show
 from deb_bootc_compose.compose import Options, start_compose
 from deb_bootc_compose.lints.check import Waiver, judge
 from deb_bootc_compose.lints.model import Finding
 from deb_bootc_compose.manifest import load_manifest
 from deb_bootc_compose.tasks.lint import explain
-from debcore.errors import ConfigError
+from debcore.errors import BuildFailed, ConfigError
 from tests.unit.deb_bootc_compose.report.world import MANIFEST
 
 TODAY = date(2026, 6, 1)
@@ -80,3 +81,20 @@ def test_a_compose_with_a_waiver_that_ended_does_not_begin(tmp_path: Path) -> No
     assert not (tmp_path / "composes").exists()
     begun = start_compose(manifest, tmp_path / "composes", Options(), now=datetime(2026, 5, 31, 23, tzinfo=UTC))
     assert begun.path.is_dir()
+
+
+def test_the_verb_shows_what_is_waived_and_counts_it_for_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    endless = waiver("nonempty-boot", until=date.max)
+    _show({"a.amd64": judge([CLIENT, BOOT], [waiver(), endless], today=TODAY).results}, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "a.amd64: clean, 2 waived",
+        "  waived   bootc-client: updates by OSTree only, until 2026-06-01",
+        "  waived   nonempty-boot: updates by OSTree only",
+    ]
+    with pytest.raises(BuildFailed, match=r"^1 finding$"):
+        _show({"a.amd64": judge([BOOT, CLIENT], [waiver()], today=TODAY).results}, as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "a.amd64: 1 finding, 1 waived",
+        "  warning  nonempty-boot: /boot/vmlinuz will be hidden",
+        "  waived   bootc-client: updates by OSTree only, until 2026-06-01",
+    ]
