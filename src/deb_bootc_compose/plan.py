@@ -85,12 +85,13 @@ def _all_nodes(manifest: Manifest, options: Options, digests: Mapping[str, str])
     yield from opening
     made: list[Node] = []
     for spec in manifest.specs:
-        made += _of_variant(manifest, spec, digests, linted="lint" in spec.variant.tests and "lint" not in options.skip)
+        linted = linted_by(spec.variant) and "lint" not in options.skip
+        made += _of_variant(manifest, spec, digests, linted=linted)
     yield from made
     names = tuple(node.id for node in made)
     release = manifest.compose.release.model_dump(mode="json")
     about = {"release": release, "compose": manifest.compose.compose.model_dump(mode="json")}
-    variants = {key(spec): {"name": spec.name, "arch": spec.arch, "ref": spec.variant.ref} for spec in manifest.specs}
+    variants = {key(spec): _described(spec) for spec in manifest.specs}
     yield _node("metadata", "", needs=("lock", *names), params={**about, "variants": variants}, again=True)
     link = manifest.compose.publish.latest_link and not options.skip  # a gate that was left out has not passed
     publish = {"latest_link": link, "suite": manifest.compose.suite, **about}
@@ -100,6 +101,16 @@ def _all_nodes(manifest: Manifest, options: Options, digests: Mapping[str, str])
         "publish", "", needs=("lock", *names, "metadata"), params={**publish, "variants": variants, "tags": tags},
         context={"ledgers": ledgers}, again=True,
     )  # fmt: skip
+
+
+#: Both forms of the SBOM: what was composed before there was a choice keeps its identity.
+SBOMS = ("spdx", "cyclonedx")
+
+
+def _described(spec: VariantSpec) -> dict[str, Any]:
+    """A variant as metadata and publishing see it."""
+    told: dict[str, Any] = {"name": spec.name, "arch": spec.arch, "ref": spec.variant.ref}
+    return told if set(spec.variant.sbom) == set(SBOMS) else {**told, "sbom": sorted(set(spec.variant.sbom))}
 
 
 def _opening(manifest: Manifest, options: Options, digests: Mapping[str, str]) -> Iterator[Node]:
@@ -171,6 +182,11 @@ def _tree_params(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, st
     }  # fmt: skip
 
 
+def linted_by(variant: Variant) -> bool:
+    """Whether its tree is judged before anything is made of it: by all lints, or by one alone."""
+    return bool({"lint", "repoclosure"} & set(variant.tests))
+
+
 def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str], *, linted: bool) -> Iterator[Node]:
     """*linted*: nothing starts in a machine before the lints have passed."""
     name, variant = key(spec), spec.variant
@@ -178,8 +194,9 @@ def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str
     tree = f"tree.{name}"
     params: dict[str, Any]
     yield _node("tree", name, needs=("lock",), params=_tree_params(manifest, spec, digests))
-    if "lint" in variant.tests:
+    if linted_by(variant):
         params = {"key": name, "waive": content["lint"]["waive"], **_filesystem(variant)}
+        params |= {} if "lint" in variant.tests else {"only": ["repoclosure"]}
         yield _node("lint", name, needs=(tree, "lock"), params=params)
     commit = {
         "key": name, "ref": variant.ref, "sign": variant.outputs.ostree.sign, "arch": spec.arch,

@@ -277,13 +277,14 @@ class Variant(Tree):
     ref: Ref
     outputs: Outputs = Outputs()
     #: What must pass before anything is published: `update` and `rollback` need a compose before this one. Where the
-    #: image has bootc, `boot` and `update` try that too.
-    tests: tuple[Literal["lint", "boot", "update", "rollback", "fallback"], ...] = (
+    #: image has bootc, `boot` and `update` try that too. `repoclosure` is one of the lints, and can be had alone.
+    tests: tuple[Literal["lint", "repoclosure", "boot", "update", "rollback", "fallback"], ...] = (
         "lint",
         "boot",
         "update",
         "rollback",
     )
+    sbom: tuple[Literal["spdx", "cyclonedx"], ...] = ("spdx", "cyclonedx")  #: the forms in which it is written
     require_previous: bool = False  #: where there is no compose before, `update` and `rollback` fail
 
 

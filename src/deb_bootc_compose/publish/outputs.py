@@ -39,6 +39,7 @@ class Outputs:
     suite: str
     commits: tuple[CommitOutput, ...]
     images: tuple[ImageOutput, ...]
+    left_out: frozenset[str] = frozenset()  #: documents that the manifest does not want
 
 
 def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outputs:
@@ -88,7 +89,15 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
         for task, one in values.items()
         if task.startswith("container.")
     )
-    return Outputs(compose.id, suite, commits, (*indexes, *images))
+    return Outputs(compose.id, suite, commits, (*indexes, *images), frozenset(_left_out(manifest)))
+
+
+def _left_out(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Names of SBOMs in a form that the variant does not want."""
+    for spec in manifest.get("specs", ()):
+        for form, end in (("cyclonedx", ".cdx.json"), ("spdx", ".spdx.json")):
+            if form not in spec["variant"].get("sbom", (form,)):
+                yield f"{spec['name']}.{spec['arch']}{end}"
 
 
 #: Documents about one image below compose/metadata: the end of the name, the media type of the content.
@@ -106,6 +115,8 @@ def load_attachments(compose: ComposeDirectory, outputs: Outputs) -> dict[str, l
         if not image.is_index:
             for end, kind in DOCUMENTS:
                 name = f"{image.variant}{end}"
+                if name in outputs.left_out:
+                    continue
                 try:
                     content = (compose.metadata / name).read_bytes()
                 except OSError as error:
@@ -116,13 +127,17 @@ def load_attachments(compose: ComposeDirectory, outputs: Outputs) -> dict[str, l
     return found
 
 
+#: Words of `tests` that are done by the task of another.
+WITHIN = {"update": "rollback", "lint": "repoclosure"}
+
+
 def missing_gates(manifest: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Tasks that the manifest's tests stand for and that never ended well."""
     for spec in manifest.get("specs", ()):
         key = f"{spec['name']}.{spec['arch']}"
         tests = set(spec["variant"]["tests"])
         for kind in ("lint", "boot", "update", "fallback"):
-            asked = kind in tests or (kind == "update" and "rollback" in tests)
+            asked = kind in tests or WITHIN.get(kind) in tests
             if asked and f"{kind}.{key}" not in values:
                 yield f"{kind}.{key}"
         if "bootc" in values.get(f"tree.{key}", {}) and spec["variant"]["outputs"]["container"]:

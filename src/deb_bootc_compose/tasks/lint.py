@@ -22,7 +22,10 @@ def run_task(task: Task) -> Done:
     today = datetime.fromtimestamp(load_lock(task.compose.lock_path).timestamp, UTC).date()
     waivers = [make_waiver(given) for given in task.params["waive"]]
     with open_tree(task) as (store, tree):
-        report = check_tree(store, tree, waivers=waivers, today=today, filesystem=task.params.get("filesystem", "ext4"))
+        report = check_tree(
+            store, tree, waivers=waivers, today=today, filesystem=task.params.get("filesystem", "ext4"),
+            only=task.params.get("only", ()),
+        )  # fmt: skip
     path = task.compose.logs / f"lint.{task.params['key']}.json"
     write_file(path, report.to_json() + "\n")
     sarif = make_sarif({task.params["key"]: report.results})

@@ -86,9 +86,12 @@ def _bills(
     ]
     tool = tool_version()
     hub = lock.hub.model_dump(mode="json") if lock.hub else None
+    forms = {
+        "cyclonedx": (f"{key}.cdx.json", sbom.cyclonedx(subject, components, tool_version=tool)),
+        "spdx": (f"{key}.spdx.json", sbom.spdx(subject, components, tool_version=tool)),
+    }
     return {
-        f"{key}.cdx.json": sbom.cyclonedx(subject, components, tool_version=tool),
-        f"{key}.spdx.json": sbom.spdx(subject, components, tool_version=tool),
+        **dict(document for form, document in forms.items() if form in variant.get("sbom", forms)),
         f"{key}.provenance.json": sbom.statement(
             subject, components, compose_id=task.compose.id, releases=lock.releases, hub=hub, lock_sha256=lock_sha256,
             tool_version=tool,

@@ -195,6 +195,11 @@ BAD: list[tuple[str, Break, str]] = [
         put("usr/lib/python3/__pycache__/a.cpython-313.pyc", b"\xf3\r\r\n" + bytes(4) + b"abcd" + bytes(4)),
         "a.",
     ),
+    (
+        "repoclosure",
+        append("usr/lib/sysimage/dpkg/status", "Depends: b (>= 2)\n"),
+        "a depends on b (>= 2), which nothing in the image provides",
+    ),
     ("state-layout", link("opt", "/var/opt"), "/opt leads to '/var/opt'"),
     ("state-layout", put("usr/local"), "neither a directory nor a link"),
     ("state-targets", put("usr/lib/tmpfiles.d/00.conf", "d /var/roothome 0755\n"), "it is root's home"),

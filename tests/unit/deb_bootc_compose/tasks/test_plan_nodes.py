@@ -217,3 +217,15 @@ def test_kinds_from() -> None:
     assert kinds_from(None) == frozenset()
     assert kinds_from("metadata") == {"metadata", "publish"}
     assert kinds_from("source") == set(KINDS)
+
+
+def test_one_lint_alone_and_one_form_of_the_sbom(manifest: Path) -> None:
+    before = nodes(manifest)
+    text = MANIFEST + "    tests: [repoclosure, boot]\n    sbom: [spdx]\n"
+    (manifest / "compose.yaml").write_text(text)
+    made = nodes(manifest)
+    assert "only" not in before["lint.server.amd64"].params
+    assert made["lint.server.amd64"].params["only"] == ["repoclosure"]
+    assert "lint.server.amd64" in made["boot.server.amd64"].needs
+    assert made["metadata"].params["variants"]["server.amd64"]["sbom"] == ["spdx"]
+    assert "sbom" not in before["metadata"].params["variants"]["server.amd64"]
