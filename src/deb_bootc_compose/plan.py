@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deb_bootc_compose.boot.grub import files_digest
 from deb_bootc_compose.graph import Node, OnlyIf, canonical
 from deb_bootc_compose.manifest import Manifest, VariantSpec
-from deb_bootc_compose.manifest.model import Variant
+from deb_bootc_compose.manifest.model import Tree, Variant
 from deb_bootc_compose.tasks import KINDS
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ def _tree_params(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, st
         "files": [
             {"to": file.to, "mode": file.mode, "sha256": digests[file.source]} for file in variant.add_files
         ],
+        **_of_content(content),
     }  # fmt: skip
 
 
@@ -187,13 +188,24 @@ def linted_by(variant: Variant) -> bool:
     return bool({"lint", "repoclosure"} & set(variant.tests))
 
 
+#: Keys of the content that came later: said where they are used, so that what was made before keeps its identity.
+LATER = ("documentation", "install-langs", "remove-from-packages", "remove-files", "postprocess", "boot")
+
+
+def _of_content(content: Mapping[str, Any]) -> dict[str, Any]:
+    unused = Tree().model_dump(mode="json", by_alias=True)
+    return {key: content[key] for key in LATER if content[key] != unused[key]}
+
+
 def _of_variant(manifest: Manifest, spec: VariantSpec, digests: Mapping[str, str], *, linted: bool) -> Iterator[Node]:
     """*linted*: nothing starts in a machine before the lints have passed."""
     name, variant = key(spec), spec.variant
     content = variant.model_dump(mode="json", by_alias=True)
     tree = f"tree.{name}"
     params: dict[str, Any]
-    yield _node("tree", name, needs=("lock",), params=_tree_params(manifest, spec, digests))
+    origins = {key: _lines(manifest, name, key) for key in ("postprocess", "remove-from-packages", "remove-files")}
+    params = _tree_params(manifest, spec, digests)
+    yield _node("tree", name, needs=("lock",), params=params, context={"origins": origins})
     if linted_by(variant):
         params = {"key": name, "waive": content["lint"]["waive"], **_filesystem(variant)}
         params |= {} if "lint" in variant.tests else {"only": ["repoclosure"]}
@@ -263,6 +275,17 @@ def _origins(manifest: Manifest) -> dict[str, dict[str, str]]:
         lines = [manifest.origins.get(f"{prefix}.{index}", "") for index in range(len(spec.variant.packages))]
         found[key(spec)] = dict(zip(spec.variant.packages, lines, strict=True))
     return found
+
+
+def _lines(manifest: Manifest, variant: str, key: str) -> list[str]:
+    """Where each item of the list *key* stands, as file:line; of an item that is a list, its first."""
+    lines: list[str] = []
+    while True:
+        at = f"variants.{variant}.{key}.{len(lines)}"
+        line = manifest.origins.get(at) or manifest.origins.get(f"{at}.0")
+        if line is None:
+            return lines
+        lines.append(line)
 
 
 def _unique(names: tuple[str, ...]) -> list[str]:

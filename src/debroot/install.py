@@ -48,7 +48,7 @@ chmod 755 "$1/usr/sbin/policy-rc.d"
 #: Last steps in a system tree: nothing of the machine that made it stays.
 TREE_HOOK = """set -e
 rm -f "$1/etc/apt/sources.list" "$1"/etc/apt/sources.list.d/* "$1/etc/resolv.conf" "$1/etc/hostname"
-rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/hosts"
+rm -f "$1/etc/apt/apt.conf.d/99mmdebstrap" "$1/etc/dpkg/dpkg.cfg.d/99mmdebstrap" "$1/etc/hosts"
 """
 
 

@@ -7,7 +7,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from deb_bootc_compose.manifest.words import Arch, HostPath, ImagePath, Name, Package, Ref, Suite, Unit
+from deb_bootc_compose.manifest.words import (
+    Arch,
+    DracutModule,
+    HostPath,
+    ImagePath,
+    Locale,
+    Name,
+    Package,
+    PackageFiles,
+    Ref,
+    Removable,
+    Script,
+    Suite,
+    Unit,
+)
 
 
 def kebab(name: str) -> str:
@@ -187,6 +201,29 @@ class Base(Strict):
         return self
 
 
+#: Kinds of documentation, and where each is. Source: Debian Policy 12; hier(7).
+Documentation = Literal["copyright", "changelogs", "doc", "man", "info", "help", "lintian", "doc-base"]
+
+
+class Documents(Strict):
+    """What of the packages' documentation is installed. Copyright files always are: Debian Policy 12.5."""
+
+    keep: tuple[Documentation, ...] = ()
+
+
+class Boot(Strict):
+    """dracut's modules beyond `ostree` and `systemd`, and those that it leaves out. The kernel's words are `kargs`."""
+
+    dracut_modules: tuple[DracutModule, ...] = ()
+    dracut_omit: tuple[DracutModule, ...] = ()
+
+    @model_validator(mode="after")
+    def _boots(self) -> Boot:
+        if needed := {"ostree", "systemd", *self.dracut_modules} & {*self.dracut_omit}:
+            raise ValueError(f"`dracut-omit` has {min(needed)!r}, which the initramfs is to have")
+        return self
+
+
 class Tree(Strict):
     """Content: what a `*.tree.yaml`, the top of compose.yaml and a variant may say. Lists of includes append."""
 
@@ -197,6 +234,12 @@ class Tree(Strict):
     add_files: tuple[AddFile, ...] = ()
     units: Units = Units()
     kargs: tuple[Annotated[str, StringConstraints(pattern=r"^[!-~]+$", max_length=500)], ...] = ()
+    documentation: Documents | None = None  #: null: all of it
+    install_langs: tuple[Locale, ...] = ()  #: whose translations are installed; none: all
+    remove_from_packages: tuple[PackageFiles, ...] = ()  #: [PACKAGE, REGEX…]: its files whose whole path matches
+    remove_files: tuple[Removable, ...] = ()
+    postprocess: tuple[Script, ...] = ()  #: run by /bin/sh -eu in the tree, after files are added
+    boot: Boot = Boot()
     layout: Layout = Layout()
     grow: bool | None = None  #: onto a larger disk, at boot; null: where the image has systemd-repart
     var: Var = Var()

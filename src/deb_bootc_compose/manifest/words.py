@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 #: Debian's architectures that a compose may name (dpkg-architecture -L, those with a port that boots by itself).
 ARCHES = frozenset(
@@ -15,6 +15,7 @@ ARCHES = frozenset(
 REF = re.compile(r"(?:[A-Za-z0-9_][-._A-Za-z0-9]*/)*[A-Za-z0-9_][-._A-Za-z0-9]*")
 #: Policy 5.6.1, with an optional exact version.
 PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+(?::[a-z0-9-]+)?(?:=[A-Za-z0-9.+~:-]+)?")
+NAME_ONLY = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,240}\.(?:service|socket|timer|target|path|mount|automount|swap|slice)")
 
 
@@ -42,10 +43,38 @@ ImagePath = Annotated[str, AfterValidator(_check_path)]
 HostPath = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=60)]
 Suite = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.+-]*(/[a-z0-9.+-]+)*$", max_length=80)]
+Script = Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+DracutModule = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.+-]*$", max_length=60)]
+Locale = Annotated[
+    str,
+    StringConstraints(pattern=r"^(C|POSIX|[a-z]{2,3}(_[A-Z]{2})?)(\.[A-Za-z0-9-]+)?(@[a-z]+)?$", max_length=40),
+]
+Removable = Annotated[str, AfterValidator(lambda value: _check_removable(value))]
+PackageFiles = Annotated[tuple[str, ...], Field(min_length=2), AfterValidator(lambda value: _check_patterns(value))]
 Arch = Annotated[str, AfterValidator(lambda value: _known_arch(value))]
 
 
 def _known_arch(value: str) -> str:
     if value not in ARCHES:
         raise ValueError(f"{value!r} is no architecture of Debian (known: {', '.join(sorted(ARCHES))})")
+    return value
+
+
+def _check_removable(value: str) -> str:
+    _check_path(value)
+    if value.startswith("/var/"):
+        raise ValueError(f"{value!r} is state: a rule of `var` with `action: discard` leaves it out")
+    if len(value.strip("/").split("/")) < 2:
+        raise ValueError(f"{value!r} is a whole part of the system")
+    return value.rstrip("/")
+
+
+def _check_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not NAME_ONLY.fullmatch(value[0]):
+        raise ValueError(f"{value[0]!r} is no package name: a rule is [PACKAGE, REGEX, …]")
+    for pattern in value[1:]:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
     return value

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,14 @@ from deb_bootc_compose.boot.grub import image_files
 from deb_bootc_compose.derive.base import load_tree_below
 from deb_bootc_compose.farm.order import fetch_tree
 from deb_bootc_compose.lock import LockedPackage, LockedVariant, load_lock
+from deb_bootc_compose.tree.leftout import make_filters
 from deb_bootc_compose.tree.make import Tree, TreeSpec, load_tree, make_tree
 from deb_bootc_compose.tree.spec import AddFile, FinishOptions, Layout, Units, VarRule
 from deb_bootc_compose.worker import Done, Task
 from debcore.errors import Failure
 from debroot.store import Package, Store
+
+ITEM = re.compile(r"\b(postprocess|remove-from-packages|remove-files)\.(\d+): ")
 
 
 def run_task(task: Task) -> Done:
@@ -29,11 +33,12 @@ def run_task(task: Task) -> Done:
     below = f"on {variant.derived.digest[:19]}: " if variant.derived else ""
     task.say(f"{below}{added} packages: base, archive, hub, then the finishing steps")
     since = time.monotonic()
-    if (farm := task.context.get("farm")) is not None:
-        suite = lock.hub.suite if lock.hub is not None and variant.hub else ""
-        fetch_tree(task, store, spec, farm, suite=suite)
     anew = bool(task.context.get("anew"))
-    tree = make_tree(store, spec, log=task.compose.logs / f"{task.name}.log", anew=anew)
+    with at_its_line(task.context.get("origins", {})):
+        if (farm := task.context.get("farm")) is not None:
+            suite = lock.hub.suite if lock.hub is not None and variant.hub else ""
+            fetch_tree(task, store, spec, farm, suite=suite)
+        tree = make_tree(store, spec, log=task.compose.logs / f"{task.name}.log", anew=anew)
     task.say(f"tree {tree.id[:12]}, kernel {tree.kver}, {time.monotonic() - since:.0f} s")
     ids = task.compose.work / f"ids.{task.params['key']}"
     ids.write_text(tree.ids)
@@ -43,6 +48,20 @@ def run_task(task: Task) -> Done:
     if has_program(tree.root, "bootc"):
         value["bootc"] = {"bootupd": has_program(tree.root, "bootupctl")}
     return Done(value, (str(ids.relative_to(task.compose.path)),))
+
+
+@contextmanager
+def at_its_line(origins: Mapping[str, list[str]]) -> Iterator[None]:
+    """A failure that names an item of a list of the manifest, as KEY.INDEX, begins with its file and line."""
+    try:
+        yield
+    except Failure as failure:
+        match = ITEM.search(str(failure))
+        lines = origins.get(match[1], []) if match else []
+        if match is None or int(match[2]) >= len(lines):
+            raise
+        failure.args = (f"{lines[int(match[2])]}: {failure}",)
+        raise
 
 
 def has_program(root: Path, name: str) -> bool:
@@ -107,4 +126,10 @@ def _finish(task: Task, variant: LockedVariant) -> FinishOptions:
         ids=variant.ids, ids_strict=params["ids-strict"],
         os_release=tuple(sorted({"VARIANT_ID": params["variant"], **params["os-release"]}.items())),
         kernel_arguments=tuple(params["kargs"]),
+        dpkg_options=make_filters(params.get("documentation"), params.get("install-langs", ())),
+        remove_from_packages=tuple(tuple(rule) for rule in params.get("remove-from-packages", ())),
+        remove_files=tuple(params.get("remove-files", ())),
+        postprocess=tuple(params.get("postprocess", ())),
+        dracut_modules=tuple(params.get("boot", {}).get("dracut-modules", ())),
+        dracut_omit=tuple(params.get("boot", {}).get("dracut-omit", ())),
     )  # fmt: skip

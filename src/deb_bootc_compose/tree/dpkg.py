@@ -99,24 +99,45 @@ def load_owners(tree: Path) -> dict[str, str]:
     admindir = find_admindir(tree)
     if admindir is None:
         return {}
-    info = tree / admindir / "info"
-    merged = merged_directories(tree)
-    diversions_file = tree / admindir / "diversions"
-    diversions = parse_diversions(diversions_file.read_text()) if diversions_file.is_file() else {}
     owners: dict[str, str] = {}
+    listed = _Listed(tree, admindir)
     for package in load_installed(tree):
-        listing = info / f"{package.name}.list"
+        for path in listed.paths(package):
+            owners.setdefault(path, package.source)
+    return owners
+
+
+def load_paths(tree: Path, name: str) -> list[str]:
+    """Paths that dpkg lists for the package *name*, of any architecture, in dpkg's order, as in load_owners."""
+    admindir = find_admindir(tree)
+    if admindir is None:
+        return []
+    listed = _Listed(tree, admindir)
+    paths = [path for package in load_installed(tree) if package.name == name for path in listed.paths(package)]
+    return [path for path in dict.fromkeys(paths) if path not in ("", ".")]
+
+
+class _Listed:
+    """dpkg's lists of paths, aliases of a merged /usr and diversions resolved."""
+
+    def __init__(self, tree: Path, admindir: str) -> None:
+        self._info = tree / admindir / "info"
+        self._merged = merged_directories(tree)
+        diversions = tree / admindir / "diversions"
+        self._diversions = parse_diversions(diversions.read_text()) if diversions.is_file() else {}
+
+    def paths(self, package: Installed) -> Iterator[str]:
+        listing = self._info / f"{package.name}.list"
         if not listing.is_file():
-            listing = info / f"{package.name}:{package.arch}.list"
+            listing = self._info / f"{package.name}:{package.arch}.list"
         if not listing.is_file():
-            continue
+            return
         for line in listing.read_text("utf-8", "surrogateescape").splitlines():
             path = line.lstrip("/")
-            for (diverted, holder), target in diversions.items():
+            for (diverted, holder), target in self._diversions.items():
                 if path == diverted and holder != package.name:
                     path = target
             first, _, rest = path.partition("/")
-            if first in merged and rest:
-                path = f"{merged[first]}/{rest}"
-            owners.setdefault(path, package.source)
-    return owners
+            if first in self._merged and rest:
+                path = f"{self._merged[first]}/{rest}"
+            yield path

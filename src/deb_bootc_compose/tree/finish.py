@@ -54,7 +54,8 @@ def audit(*, options: dict[str, Any], tree: str = "/tree") -> dict[str, Any]:
             (path, (Path(tree) / path.lstrip("/")).is_file() and not (Path(tree) / path.lstrip("/")).is_symlink())
             for path in unknown
         ],
-        "stale": [rule.path for rule in values.var_rules if rule not in used],
+        # what only a script makes is not there yet
+        "stale": [rule.path for rule in values.var_rules if rule not in used and not values.postprocess],
     }
 
 

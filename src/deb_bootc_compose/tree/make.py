@@ -115,7 +115,8 @@ def _finish(store: Store, spec: TreeSpec, top: Layer, *, key: str, tools: Layer,
     if spec.below is not None or not spec.hub:
         return finish_tree(store, top, spec.finish, key=key, tools=tools, log=log, below=spec.below)
     name = kept.name_finish(top.parents[-1], spec.finish, code_hash())
-    earlier = None if anew else kept.find_alike(store, name, top, tools=tools)
+    by_itself = anew or spec.finish.postprocess  # what a script does may depend on any package
+    earlier = None if by_itself else kept.find_alike(store, name, top, tools=tools)
     made = finish_tree(store, top, spec.finish, key=key, tools=tools, log=log, earlier=earlier)
     kept.remember(store, name, tree=made, hub=top)
     return made
@@ -123,10 +124,14 @@ def _finish(store: Store, spec: TreeSpec, top: Layer, *, key: str, tools: Layer,
 
 def make_stages(store: Store, spec: TreeSpec, *, tools: Layer, log: Path | None = None) -> Layer:
     """The packages of *spec* installed, before anything is finished."""
-    base = spec.below or stages.make_base_stage(store, spec.base, suite=spec.suite, arch=spec.arch, log=log)
-    ids = spec.finish.ids
-    archive = stages.make_package_stage(store, "archive", base, spec.archive, tools=tools, ids=ids, log=log)
-    return stages.make_package_stage(store, "hub", archive, spec.hub, tools=tools, log=log)
+    ids, left = spec.finish.ids, spec.finish.dpkg_options
+    base = spec.below or stages.make_base_stage(
+        store, spec.base, suite=spec.suite, arch=spec.arch, log=log, dpkg_options=left
+    )
+    archive = stages.make_package_stage(
+        store, "archive", base, spec.archive, tools=tools, ids=ids, log=log, dpkg_options=left
+    )
+    return stages.make_package_stage(store, "hub", archive, spec.hub, tools=tools, log=log, dpkg_options=left)
 
 
 def audit_var(store: Store, spec: TreeSpec, *, tools: Layer | None = None) -> dict[str, Any]:
@@ -175,7 +180,7 @@ def finish_tree(
         waiting: list[str] = []
         for step in STEPS:
             waiting.append(step.name)
-            if step.commands is None and step is not STEPS[-1]:
+            if (step.commands is None or not step.is_wanted(options)) and step is not STEPS[-1]:
                 continue
             state = _run_steps(store, root, waiting, options, state, tools, {BELOW: below, EARLIER: earlier})
             waiting = []
@@ -226,7 +231,7 @@ def _run_commands(
     from deb_bootc_compose.tree.finish import state_from_json
 
     now = state_from_json(state)
-    for argv in step.commands(options, now) if step.commands else []:
+    for index, argv in enumerate(step.commands(options, now) if step.commands else []):
         stdin = step.stdin(now) if step.stdin else b""
         box = Sandbox(root=root, env=stages.ENV, emulation=find_emulation(store, arch))
         done = run_in(box, argv, idmap=store.idmap, stdin=stdin, capture=True, check=False)
@@ -236,9 +241,8 @@ def _run_commands(
         if done.status:
             output = (done.stdout + done.stderr).decode("utf-8", "replace").strip().splitlines()
             shown = "\n  ".join(output[-10:])
-            raise Failure(
-                f"step {step.name} failed with status {done.status}:\n  {shown}", hint="see the log of the tree"
-            )
+            what = step.called(index) if step.called else f"step {step.name}"
+            raise Failure(f"{what} failed with status {done.status}:\n  {shown}", hint="see the log of the tree")
 
 
 def _describe(store: Store, layer: Layer, made: str, tools: Layer) -> Tree:

@@ -71,6 +71,15 @@ class FinishOptions:
     os_release: tuple[tuple[str, str], ...] = ()  #: added to /usr/lib/os-release, such as ("VARIANT_ID", "server")
     kernel_arguments: tuple[str, ...] = ()  #: into /usr/lib/bootc/kargs.d
     dracut_modules: tuple[str, ...] = ()  #: beyond ostree and systemd
+    dracut_omit: tuple[str, ...] = ()
+    dpkg_options: tuple[str, ...] = ()  #: dpkg.cfg(5) lines that say which paths are not installed, see leftout.py
+    remove_from_packages: tuple[tuple[str, ...], ...] = ()  #: (package, regular expression over whole paths, …)
+    remove_files: tuple[str, ...] = ()  #: absolute
+    postprocess: tuple[str, ...] = ()  #: scripts for /bin/sh -eu
+
+
+#: Fields of FinishOptions that are lists of text.
+LISTS = ("dracut_modules", "dracut_omit", "dpkg_options", "remove_files", "postprocess")
 
 
 def options_to_json(options: FinishOptions) -> dict[str, Any]:
@@ -88,6 +97,7 @@ def options_from_json(data: dict[str, Any]) -> FinishOptions:
     units = Units(**unit_values)
     rules = tuple(VarRule(**r) for r in data["var_rules"])
     rest = {k: data[k] for k in ("var_fix", "ids", "ids_strict", "first_boot")}
+    rest |= {k: tuple(data[k]) for k in LISTS}
     return FinishOptions(
         add_files=files,
         units=units,
@@ -95,7 +105,7 @@ def options_from_json(data: dict[str, Any]) -> FinishOptions:
         var_rules=rules,
         os_release=tuple((k, v) for k, v in data["os_release"]),
         kernel_arguments=tuple(data["kernel_arguments"]),
-        dracut_modules=tuple(data["dracut_modules"]),
+        remove_from_packages=tuple(tuple(rule) for rule in data["remove_from_packages"]),
         **rest,
     )
 

@@ -45,8 +45,10 @@ INSTALL = (
     " -o APT::Sandbox::User=root -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null"
     " -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null"
     " -o Dpkg::Use-Pty=false -o Dpkg::Options::=--force-confnew -o Dpkg::Options::=--force-unsafe-io"
-    " /run/debs/*.deb"
+    ' "$@" /run/debs/*.deb'
 )
+#: Where documentation is left out: update-alternatives of many packages wants these directories.
+MANUALS = "mkdir -p /usr/share/man/man1 /usr/share/man/man5 /usr/share/man/man7 /usr/share/man/man8; "
 
 POLICY = "#!/bin/sh\n# Nothing starts while an image is made.\nexit 101\n"
 
@@ -61,16 +63,36 @@ def package_keys(packages: Sequence[Package]) -> list[tuple[str, str, str, str]]
     return sorted(package.key for package in packages)
 
 
-def make_base_stage(store: Store, packages: Sequence[Package], *, suite: str, arch: str, log: Path | None) -> Layer:
-    """Exactly *packages* (the essential ones and apt), or the layer that exists. Errors: Failure, CommandFailed."""
+def make_filters_key(dpkg_options: Sequence[str]) -> dict[str, Sequence[str]]:
+    """Part of a key where there are some: stages without them keep their names."""
+    return {"dpkg_options": list(dpkg_options)} if dpkg_options else {}
+
+
+def make_base_stage(
+    store: Store,
+    packages: Sequence[Package],
+    *,
+    suite: str,
+    arch: str,
+    log: Path | None,
+    dpkg_options: Sequence[str] = (),
+) -> Layer:
+    """Exactly *packages* (the essential ones and apt), or the layer that exists. Errors: Failure, CommandFailed.
+
+    *dpkg_options*: path filters, see leftout.py.
+    """
     from debroot.tree import make_tree
 
-    key = make_key("base", "", {"suite": suite, "arch": arch, "packages": package_keys(packages)})
+    content = {"suite": suite, "arch": arch, "packages": package_keys(packages), **make_filters_key(dpkg_options)}
+    key = make_key("base", "", content)
     with store.making(key):
         if found := store.find(key):
             return found
         with store.workplace("root") as place:
-            make_tree(store, place / "root", packages, suite=suite, arch=arch, source_date_epoch=1, log=log)
+            make_tree(
+                store, place / "root", packages, suite=suite, arch=arch, source_date_epoch=1, log=log,
+                dpkg_options=dpkg_options,
+            )  # fmt: skip
             return store.commit_layer(place, Layer(key, place, (), tuple(packages), arch, suite))
 
 
@@ -83,14 +105,15 @@ def make_package_stage(
     tools: Layer,
     ids: str = "",
     log: Path | None = None,
+    dpkg_options: Sequence[str] = (),
 ) -> Layer:
     """*below* with *packages* (all in the pool) installed on top; *below* itself if there are none.
 
-    Errors: Failure with the end of apt's output if they do not install.
+    *dpkg_options*: path filters, see leftout.py. Errors: Failure with the end of apt's output if they do not install.
     """
     if not packages:
         return below
-    key = make_key(kind, below.id, {"packages": package_keys(packages), "ids": ids})
+    key = make_key(kind, below.id, {"packages": package_keys(packages), "ids": ids, **make_filters_key(dpkg_options)})
     with store.making(key):
         if found := store.find(key):
             return found
@@ -111,15 +134,17 @@ def make_package_stage(
                 suppress_sync=True,
                 emulation=find_emulation(store, below.arch),
             )
-            _install(store, box, kind, log)
+            _install(store, box, kind, log, dpkg_options)
             replaced = {(p.name, p.arch): p for p in (*below.packages, *packages)}
             added = tuple(sorted(replaced.values(), key=lambda p: p.key))
             layer = Layer(key, place, (*below.parents, below), added, below.arch, below.suite)
             return store.commit_layer(place, layer)
 
 
-def _install(store: Store, box: Sandbox, kind: str, log: Path | None) -> None:
-    done = run_in(box, ["sh", "-c", INSTALL], idmap=store.idmap, capture=True, check=False)
+def _install(store: Store, box: Sandbox, kind: str, log: Path | None, dpkg_options: Sequence[str]) -> None:
+    words = [word for option in dpkg_options for word in ("-o", f"Dpkg::Options::=--{option}")]
+    script = f"{MANUALS if dpkg_options else ''}{INSTALL}"
+    done = run_in(box, ["sh", "-c", script, "sh", *words], idmap=store.idmap, capture=True, check=False)
     if log is not None:
         with log.open("ab") as file:
             file.write(done.stdout + done.stderr)

@@ -41,7 +41,8 @@ def run(tree: Path, options: FinishOptions, state: State) -> None:
     lines = ("hostonly=no", "hostonly_cmdline=no", "reproducible=yes", "early_microcode=no", "show_modules=no")
     text = "".join(f'{line.replace("=", "=" + chr(34))}"\n' for line in lines)
     compress = "zstd -9 -q -T1" if (tree / "usr/bin/zstd").exists() else "gzip -n -6"
-    files.write(tree, CONF, f'{text}compress="{compress}"\nadd_dracutmodules+=" {modules} "\n')
+    omit = f'omit_dracutmodules+=" {" ".join(options.dracut_omit)} "\n' if options.dracut_omit else ""
+    files.write(tree, CONF, f'{text}compress="{compress}"\nadd_dracutmodules+=" {modules} "\n{omit}')
     state.keep_initramfs = bool(state.below) and is_current(tree, Path(state.below), state.kver)
     name = f"usr/lib/modules/{state.kver}/initramfs.img"
     if state.earlier:

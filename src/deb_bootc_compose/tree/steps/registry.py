@@ -1,5 +1,6 @@
-"""The steps in their order. Where it matters: the audit comes before what is slow, the identity goes before dracut
-could copy it, prepare-root.conf comes before dracut that must, units and users before /var, normalise last.
+"""The steps in their order. Where it matters: the audit comes before what is slow, what is left out goes before files
+are added, scripts run before anything is judged, the identity goes before dracut could copy it, prepare-root.conf comes
+before dracut that must, units and users before /var, normalise last.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from deb_bootc_compose.tree.steps import (
     kernel,
     layout,
     normalise,
+    postprocess,
     prepare_root,
+    remove,
     state,
     units,
     users,
@@ -34,11 +37,21 @@ class Step:
     run: Callable[[Path, FinishOptions, State], None]
     commands: Callable[[FinishOptions, State], list[list[str]]] | None = None
     stdin: Callable[[State], bytes] | None = None
+    is_wanted: Callable[[FinishOptions], bool] = lambda _: True  #: false: the step has no commands
+    called: Callable[[int], str] | None = None  #: what a person calls the command with this index
 
 
 STEPS: tuple[Step, ...] = (
-    Step("var-audit", state.check),
+    Step("remove", remove.run),
     Step("add-files", add_files.run),
+    Step(
+        "postprocess",
+        postprocess.run,
+        postprocess.commands,
+        is_wanted=postprocess.is_wanted,
+        called=postprocess.called,
+    ),
+    Step("var-audit", state.check),
     Step("kernel", kernel.run),
     Step("prepare-root", prepare_root.run),
     Step("identity", identity.run),

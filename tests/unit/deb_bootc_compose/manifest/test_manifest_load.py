@@ -175,6 +175,21 @@ BAD = [
     ("packages: [agent]", "packages: [no]\n    recommends: no", 14, "recommends", ""),
     ("packages: [agent]", "package: [agent]", 13, "unknown key 'package'", "did you mean 'packages'?"),
     ("packages: [agent]", "packages-amd46: [agent]", 13, "no architecture", "packages-amd64"),
+    ("packages: [agent]", "documentation: {kept: [man]}", 13, "documentation.kept", "did you mean 'keep'?"),
+    ("packages: [agent]", "documentation: {keep: [manuals]}", 13, "documentation.keep.0", ""),
+    ("packages: [agent]", "documentation: [man]", 13, "documentation", ""),
+    ("packages: [agent]", "install-langs: [german]", 13, "install-langs.0", ""),
+    ("packages: [agent]", "remove-files: [/var/lib/x]", 13, "`action: discard`", ""),
+    ("packages: [agent]", "remove-files: [/usr/]", 13, "a whole part of the system", ""),
+    ("packages: [agent]", "remove-files: [usr/share/info]", 13, "no absolute path", ""),
+    ("packages: [agent]", "remove-from-packages: [[udev]]", 13, "remove-from-packages.0", ""),
+    ("packages: [agent]", 'remove-from-packages: [[udev, "("]]', 13, "no regular expression", ""),
+    ("packages: [agent]", 'remove-from-packages: [["/x", "y"]]', 13, "no package name", ""),
+    ("packages: [agent]", 'postprocess: [""]', 13, "postprocess.0", ""),
+    ("packages: [agent]", 'postprocess:\n    - true\n    - "echo ${HOME}"', 15, "unknown variable", "$${"),
+    ("packages: [agent]", "boot: {kargs: [quiet]}", 13, "unknown key 'boot.kargs'", "dracut-modules"),
+    ("packages: [agent]", "boot: {dracut-omit: [lvm, ostree]}", 13, "`dracut-omit` has 'ostree'", ""),
+    ("packages: [agent]", "boot: {dracut-modules: [../x]}", 13, "boot.dracut-modules.0", ""),
     ("packages: [agent]", "lint: {waive: [{rule: kernel}]}", 13, "'lint.waive.0.reason' is missing", ""),
     ("packages: [agent]", 'add-files: [{from: x, to: "/etc/../../x"}]', 13, "no absolute path", ""),
     ("packages: [agent]", "units: {enable: [ssh]}", 13, "no unit name", ""),
@@ -276,3 +291,29 @@ def test_a_base_is_one_image_and_its_path_is_relative_to_the_file(tmp_path: Path
     ):
         with pytest.raises(ConfigError, match=word):
             load(tmp_path, base=f"{BASE}{wrong}\n")
+
+
+def test_what_finishes_a_tree_appends_over_includes_and_variants(tmp_path: Path) -> None:
+    shared = (
+        'remove-files: [/usr/share/a]\nremove-from-packages: [[udev, "/x", "/y"]]\ninstall-langs: [de_DE.UTF-8]\n'
+        "documentation: {keep: [man]}\npostprocess: [echo one]\nboot: {dracut-omit: [lvm]}\n"
+    )
+    own = (
+        "    remove-files: [/usr/share/b]\n    documentation: {keep: [info]}\n    postprocess: [echo two]\n"
+        "    boot: {dracut-modules: [crypt]}\n    install-langs: !reset [fr]\n"
+    )
+    manifest = load(tmp_path, TOP + own, BASE + shared)
+    variant = manifest.specs[0].variant
+    assert variant.remove_files == ("/usr/share/a", "/usr/share/b")
+    assert variant.remove_from_packages == (("udev", "/x", "/y"),)
+    assert variant.install_langs == ("fr",)
+    assert variant.documentation is not None
+    assert variant.documentation.keep == ("man", "info")
+    assert variant.postprocess == ("echo one", "echo two")
+    assert (variant.boot.dracut_modules, variant.boot.dracut_omit) == (("crypt",), ("lvm",))
+    at = "variants.server.amd64.postprocess"
+    assert manifest.origins[f"{at}.0"] == f"{tmp_path}/base.tree.yaml:12"
+    assert manifest.origins[f"{at}.1"] == f"{tmp_path}/compose.yaml:16"
+    assert_same(manifest, merged_document(tmp_path), tmp_path / "dumped")
+    whole = load(tmp_path, TOP + "    documentation: null\n", BASE + shared)
+    assert whole.specs[0].variant.documentation is None

@@ -136,6 +136,35 @@ def test_a_change_of_the_tree_is_another_version(manifest: Path) -> None:
     assert nodes(manifest)["lock"].params["recipe"] != before
 
 
+def test_a_key_that_is_not_used_changes_no_identity(manifest: Path) -> None:
+    """Else what people have composed would be made again: the keys that a tree was told of before others came."""
+    made = nodes(manifest)["tree.server.amd64"]
+    assert set(made.params) == {
+        "key", "suite", "arch", "name", "variant", "units", "kargs", "layout", "var", "os-release", "ids-strict",
+        "grow", "boot-files", "files",
+    }  # fmt: skip
+    assert made.context["origins"]["postprocess"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "documentation: {keep: []}", "install-langs: [de]", 'remove-from-packages: [[udev, "/x"]]',
+        "remove-files: [/usr/share/info]", "postprocess: [echo a]", "boot: {dracut-omit: [lvm]}",
+    ],
+)  # fmt: skip
+def test_a_key_of_the_tree_is_part_of_its_identity(manifest: Path, text: str) -> None:
+    before = nodes(manifest)
+    (manifest / "compose.yaml").write_text(f"{MANIFEST}    {text}\n")
+    after = nodes(manifest)
+    key = text.partition(":")[0]
+    assert key in after["tree.server.amd64"].params
+    assert key not in before["tree.server.amd64"].params
+    assert after["lock"].params["recipe"] != before["lock"].params["recipe"]
+    line = f"{manifest}/compose.yaml:{len(MANIFEST.splitlines()) + 1}"
+    assert after["tree.server.amd64"].context["origins"].get(key, [line]) == [line]
+
+
 def test_growth_is_said_to_the_tree_and_to_its_gate(manifest: Path) -> None:
     plain = nodes(manifest)
     assert plain["boot.server.amd64"].params["grow"] is None

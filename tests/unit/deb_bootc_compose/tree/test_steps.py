@@ -21,12 +21,15 @@ from deb_bootc_compose.tree.steps import (
     kernel,
     layout,
     normalise,
+    postprocess,
     prepare_root,
+    remove,
     state,
     units,
     users,
 )
 from deb_bootc_compose.tree.steps.registry import STEPS
+from debcore.command import run
 from debcore.errors import Failure
 
 NOTHING = FinishOptions()
@@ -341,7 +344,113 @@ def test_dracut_makes_the_same_image_for_every_machine(tmp_path: Path) -> None:
     put(tmp_path, "usr/bin/dracut")
     initramfs.run(tmp_path, FinishOptions(dracut_modules=("crypt",)), State(kver="1"))
     conf = (tmp_path / initramfs.CONF).read_text()
+    assert "omit" not in conf
+    initramfs.run(tmp_path, FinishOptions(dracut_omit=("lvm", "nfs")), State(kver="1"))
+    assert 'omit_dracutmodules+=" lvm nfs "\n' in (tmp_path / initramfs.CONF).read_text()
     assert 'hostonly="no"\n' in conf
     assert 'reproducible="yes"\n' in conf
     assert 'add_dracutmodules+=" ostree systemd crypt "\n' in conf
     assert initramfs.commands(NOTHING, State(kver="1"))[0][-1] == "/usr/lib/modules/1/initramfs.img"
+
+
+def put_package(tree: Path, name: str, *paths: str) -> None:
+    """A package as dpkg knows it, with its files; a path that ends with a slash is a directory."""
+    status = tree / "var/lib/dpkg/status"
+    known = status.read_text() if status.exists() else ""
+    put(tree, "var/lib/dpkg/status", f"{known}Package: {name}\nStatus: install ok installed\nVersion: 1\n\n")
+    put(tree, f"var/lib/dpkg/info/{name}.list", "".join(f"{path.rstrip('/')}\n" for path in ("/.", *paths)))
+    for path in paths:
+        if path.endswith("/"):
+            (tree / path.strip("/")).mkdir(parents=True, exist_ok=True)
+        else:
+            put(tree, path.lstrip("/"), name)
+
+
+def remove_with(tree: Path, *, files: tuple[str, ...] = (), rules: tuple[tuple[str, ...], ...] = ()) -> None:
+    remove.run(tree, FinishOptions(remove_files=files, remove_from_packages=rules), State())
+
+
+def test_files_of_a_package_go_and_those_of_others_stay(tmp_path: Path) -> None:
+    (tmp_path / "usr/lib").mkdir(parents=True)
+    (tmp_path / "lib").symlink_to("usr/lib")
+    put_package(tmp_path, "udev", "/lib/udev/", "/lib/udev/hwdb.d/", "/lib/udev/hwdb.d/a.hwdb", "/lib/udev/rules")
+    put_package(tmp_path, "other", "/usr/lib/udev/hwdb.d/b.hwdb")
+    remove_with(tmp_path, rules=(("udev", r"/usr/lib/udev/hwdb\.d(/.*)?"),))
+    left = sorted(str(path.relative_to(tmp_path)) for path in (tmp_path / "usr/lib/udev").rglob("*"))
+    assert left == ["usr/lib/udev/hwdb.d", "usr/lib/udev/hwdb.d/b.hwdb", "usr/lib/udev/rules"]
+    remove_with(tmp_path, rules=(("other", "/usr/lib/udev/hwdb.d/b.hwdb"), ("udev", "/usr/lib/udev/hwdb.d")))
+    assert not (tmp_path / "usr/lib/udev/hwdb.d").exists(), "a directory that has nothing left"
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (("udev", "/usr/lib/.*", "/usr/bin/none"), r"remove-from-packages\.0: no file of udev matches '/usr/bin/none'"),
+        (("udev", "/usr/lib"), "no file of udev"),
+        (("udev", "/usr/share/left-out"), "no file of udev"),
+        (("gone", ".*"), r"remove-from-packages\.0: the tree has no package gone"),
+        (("udev", ".*"), "matches /var/lib/udev, which is state"),
+    ],
+)
+def test_a_rule_that_can_mean_nothing_fails(rule: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    put_package(tmp_path, "udev", "/usr/lib/udev/a", "/var/lib/udev", "/usr/share/left-out")
+    (tmp_path / "usr/share/left-out").unlink()
+    with pytest.raises(Failure, match=message):
+        remove_with(tmp_path, rules=(rule,))
+
+
+def test_paths_go_with_what_is_in_them_and_never_outside(tmp_path: Path) -> None:
+    tree, outside = tmp_path / "tree", put(tmp_path, "outside/kept")
+    put(tree, "usr/share/info/a/b")
+    put(tree, "etc/motd")
+    (tree / "etc/link").symlink_to("motd")
+    (tree / "usr/out").symlink_to("../../outside")
+    remove_with(tree, files=("/usr/share/info", "/etc/link"))
+    assert not (tree / "usr/share/info").exists()
+    assert not (tree / "etc/link").is_symlink()
+    assert (tree / "etc/motd").exists()
+    with pytest.raises(Failure, match=r"remove-files\.1: the tree has no /usr/share/info"):
+        remove_with(tree, files=("/etc/motd", "/usr/share/info"))
+    with pytest.raises(Failure, match="the tree has no /usr/out/kept"):
+        remove_with(tree, files=("/usr/out/kept",))
+    assert outside.exists()
+
+
+def test_links_to_documentation_that_was_left_out_go(tmp_path: Path) -> None:
+    put(tmp_path, "usr/share/doc/a/copyright")
+    for name, target in (
+        ("doc/b", "a"),
+        ("doc/c", "gone"),
+        ("man/man1/x.1.gz", "y.1.gz"),
+        ("doc/d", "/usr/share/doc/a"),
+    ):
+        (tmp_path / "usr/share" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "usr/share" / name).symlink_to(target)
+    remove.run(tmp_path, NOTHING, State())
+    assert (tmp_path / "usr/share/doc/c").is_symlink(), "nothing was left out: a package's link is its own matter"
+    remove.run(tmp_path, FinishOptions(dpkg_options=("path-exclude=/usr/share/doc/*",)), State())
+    assert sorted(path.name for path in (tmp_path / "usr/share").rglob("*") if path.is_symlink()) == ["b", "d"]
+
+
+def test_scripts_run_after_files_are_added_and_start_no_service(tmp_path: Path) -> None:
+    names = [step.name for step in STEPS]
+    assert names.index("remove") < names.index("add-files") < names.index("postprocess") < names.index("var-audit")
+    assert names.index("var-audit") < names.index("identity")
+    assert names.index("postprocess") < names.index("initramfs")
+    (step,) = (step for step in STEPS if step.name == "postprocess")
+    assert not step.is_wanted(NOTHING)
+    step.run(tmp_path, NOTHING, State())
+    assert not (tmp_path / postprocess.POLICY).exists()
+    options = FinishOptions(postprocess=("echo a; umask", 'echo "$0"; false; echo never'))
+    assert step.is_wanted(options)
+    step.run(tmp_path, options, State())
+    assert (tmp_path / postprocess.POLICY).stat().st_mode & 0o777 == 0o755
+    first, second = postprocess.commands(options, State())
+    assert run(first).text == "a\n0022\n"
+    done = run(second, check=False)
+    assert (done.status, done.text) == (1, "postprocess\n")
+    assert step.called is not None
+    assert step.called(1) == "postprocess.1: script 2"
+    put(tmp_path, postprocess.POLICY, "#!/bin/sh\nexit 0\n")
+    step.run(tmp_path, options, State())
+    assert (tmp_path / postprocess.POLICY).read_text() == "#!/bin/sh\nexit 0\n", "the image's own"

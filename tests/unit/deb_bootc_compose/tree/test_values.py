@@ -40,6 +40,12 @@ def test_options_survive_the_way_into_the_sandbox() -> None:
         os_release=(("A", "b"),),
         kernel_arguments=("quiet",),
         ids="g a 100\n",
+        dracut_modules=("crypt",),
+        dracut_omit=("lvm",),
+        dpkg_options=("path-exclude=/x",),
+        remove_from_packages=(("udev", "/a", "/b"),),
+        remove_files=("/usr/share/info",),
+        postprocess=("echo a",),
     )
     assert options_from_json(json.loads(json.dumps(options_to_json(options)))) == options
 
