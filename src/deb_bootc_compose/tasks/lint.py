@@ -55,4 +55,5 @@ def explain(report: Report) -> str:
     ended = "".join(
         f"\n  the waiver of {one.lint} ended on {one.last_day} ({one.reason})" for one in report.expired
     )  # fmt: skip
-    return f"{len(lines)} findings:\n  " + "\n  ".join(lines[:10]) + more + ended
+    findings = "1 finding" if len(lines) == 1 else f"{len(lines)} findings"
+    return f"{findings}:\n  " + "\n  ".join(lines[:10]) + more + ended
