@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from deb_bootc_compose import past
 from deb_bootc_compose.directory import ComposeDirectory, Status, explaining_full_disk, make_compose_directory
 from deb_bootc_compose.earlier import KINDS as REUSABLE
 from deb_bootc_compose.earlier import Earlier
@@ -106,6 +107,7 @@ def check_start(
     """What a compose would begin with. Errors: Failure, ConfigError for what can be told at once."""
     _check_waivers(manifest, None if lock is not None else (now or datetime.now(UTC)).date())
     _check_farm(manifest, options.farm)
+    past.check(manifest)
     for script in scripts_of(manifest, options):
         check_script(Path(script.path), where=str(manifest.path))
     options = replace(
@@ -113,7 +115,8 @@ def check_start(
     )
     if lock is not None:
         given = load_lock(lock)
-        check_locked(given, suite=manifest.compose.suite, asked=ask_of(manifest))
+        snapshots = past.described(manifest).get("snapshots", {})
+        check_locked(given, suite=manifest.compose.suite, asked=ask_of(manifest), snapshots=snapshots)
         options = replace(options, locked=hashlib.sha256(lock.read_bytes()).hexdigest())
     return Started(manifest, options, dict(_digests(manifest)))
 

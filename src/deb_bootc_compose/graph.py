@@ -49,6 +49,8 @@ class Node:
     optional: bool = False  #: its failure leaves the compose incomplete, not doomed
     again: bool = False  #: never taken from the journal (cheap, or its inputs are not all named)
     only_if: OnlyIf | None = None
+    part: str = ""  #: what falls as a whole if one of its tasks fails
+    gathers: bool = False  #: does with the parts that are whole, and sees nothing of the others
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class Graph:
         return True
 
     def _is_cut_off(self, node: Node) -> bool:
-        return any(self.outcomes[need].result is None for need in node.needs)
+        return not node.gathers and any(self.outcomes[need].result is None for need in node.needs)
 
     def _is_not_applicable(self, node: Node) -> bool:
         """Then the journal says so, as of a task that ended well."""
@@ -175,7 +177,11 @@ class Graph:
         return True
 
     def _inputs(self, node: Node) -> dict[str, Mapping[str, Any]]:
-        return {need: self.outcomes[need].result or {} for need in node.needs}
+        broken = self._broken_parts() if node.gathers else ()
+        return {need: self.outcomes[need].result or {} for need in node.needs if self.nodes[need].part not in broken}
+
+    def _broken_parts(self) -> set[str]:
+        return {one.node.part for one in self.outcomes.values() if one.result is None}
 
     def _reusable(self, node: Node) -> Mapping[str, Any] | None:
         if node.again:

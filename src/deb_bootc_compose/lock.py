@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -121,8 +121,10 @@ class Lock(Frozen):
     timestamp: int  #: seconds since the epoch; of every file and of the commit
     version: str  #: of the commit and the image
     releases: dict[str, str]  #: `URI SUITE` -> sha256 of its Release file
+    snapshots: dict[str, str] = {}  #: source -> the time as of which it was read
     hub: LockedHub | None = None
     variants: dict[str, LockedVariant]  #: by NAME.ARCH
+    left_out: dict[str, str] = {}  #: by NAME.ARCH, of those that may fail: why they have no packages
     tools: dict[str, tuple[LockedPackage, ...]] = {}  #: roots whose programs made the outputs
     recipe: str = ""  #: SHA-256 over what the manifest says of the trees beside their packages
     #: By NAME.ARCH; a variant that is missing has no parent. None: decided when it is composed.
@@ -186,13 +188,21 @@ def split_stages(
     return tuple(bottom), archive, tuple(package for package in rest if is_hub[package.key])
 
 
-def check_locked(lock: Lock, *, suite: str, asked: dict[str, tuple[str, ...]]) -> None:
+def check_locked(
+    lock: Lock, *, suite: str, asked: dict[str, tuple[str, ...]], snapshots: Mapping[str, str] | None = None
+) -> None:
     """Errors: Failure if the manifest asks for other things than *lock* has: it is never filled up silently."""
     hint = "make a new lock with: deb-bootc-compose lock, or compose without --locked"
     if lock.suite != suite:
         raise Failure(f"the lock is of {lock.suite}, the manifest of {suite}", hint=hint)
+    if lock.snapshots != (snapshots or {}):
+        of, wanted = (", ".join(f"{k} at {v}" for k, v in sorted(one.items())) or "none"
+                      for one in (lock.snapshots, snapshots or {}))  # fmt: skip
+        raise Failure(f"the lock is of other snapshots ({of}) than the manifest ({wanted})", hint=hint)
     for name, packages in asked.items():
         locked = lock.variants.get(name)
+        if locked is None and name in lock.left_out:
+            continue
         if locked is None:
             raise Failure(f"the lock has no variant {name}", hint=hint)
         if set(locked.asked) != set(packages):

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from deb_bootc_compose import past
 from deb_bootc_compose.boot.grub import files_digest
 from deb_bootc_compose.graph import Node, OnlyIf, canonical
 from deb_bootc_compose.manifest import Manifest, VariantSpec
@@ -86,20 +87,22 @@ def _all_nodes(manifest: Manifest, options: Options, digests: Mapping[str, str])
     made: list[Node] = []
     for spec in manifest.specs:
         linted = linted_by(spec.variant) and "lint" not in options.skip
-        made += _of_variant(manifest, spec, digests, linted=linted)
+        nodes = _of_variant(manifest, spec, digests, linted=linted)
+        made += (_replace(node, optional=True, part=key(spec)) for node in nodes) if spec.failable else nodes
     yield from made
     names = tuple(node.id for node in made)
     release = manifest.compose.release.model_dump(mode="json")
     about = {"release": release, "compose": manifest.compose.compose.model_dump(mode="json")}
     variants = {key(spec): _described(spec) for spec in manifest.specs}
-    yield _node("metadata", "", needs=("lock", *names), params={**about, "variants": variants}, again=True)
+    yield _node("metadata", "", needs=("lock", *names), params={**about, "variants": variants}, again=True,
+                gathers=True)  # fmt: skip
     link = manifest.compose.publish.latest_link and not options.skip  # a gate that was left out has not passed
     publish = {"latest_link": link, "suite": manifest.compose.suite, **about}
     tags = {key(s): list(s.variant.outputs.container.tags) for s in manifest.specs if s.variant.outputs.container}
     ledgers = {key(spec): spec.variant.users.ledger for spec in manifest.specs if spec.variant.users.ledger}
     yield _node(
         "publish", "", needs=("lock", *names, "metadata"), params={**publish, "variants": variants, "tags": tags},
-        context={"ledgers": ledgers}, again=True,
+        context={"ledgers": ledgers}, again=True, gathers=True,
     )  # fmt: skip
 
 
@@ -110,6 +113,7 @@ SBOMS = ("spdx", "cyclonedx")
 def _described(spec: VariantSpec) -> dict[str, Any]:
     """A variant as metadata and publishing see it."""
     told: dict[str, Any] = {"name": spec.name, "arch": spec.arch, "ref": spec.variant.ref}
+    told |= {"failable": True} if spec.failable else {}
     return told if set(spec.variant.sbom) == set(SBOMS) else {**told, "sbom": sorted(set(spec.variant.sbom))}
 
 
@@ -135,11 +139,11 @@ def _opening(manifest: Manifest, options: Options, digests: Mapping[str, str]) -
         needs = ("request",)
     params = {
         "suite": compose.suite, "security": compose.security, "updates": compose.updates, "pin": compose.hub.pin,
-        "sources": [source.model_dump(mode="json", by_alias=True) for source in compose.sources],
+        "sources": [source.model_dump(mode="json", by_alias=True, exclude={"snapshot"}) for source in compose.sources],
         "release": compose.release.version, "locked": options.locked,
         "suite_name": compose.hub.target if options.locked is None else None,
         "variants": {key(spec): _asked(spec, digests) for spec in manifest.specs},
-        "recipe": _recipe(manifest, digests),
+        "recipe": _recipe(manifest, digests), **past.described(manifest),
     }  # fmt: skip
     yield _node("lock", "", needs=needs, params=params, context={"origins": _origins(manifest), "hub": None})
 
@@ -151,6 +155,7 @@ def _asked(spec: VariantSpec, digests: Mapping[str, str]) -> dict[str, Any]:
         "arch": spec.arch, "packages": _unique(variant.packages), "exclude": _unique(variant.exclude_packages),
         "recommends": variant.recommends, "ids": ids,
         **({"ids_of_previous": True} if variant.users.previous else {}),
+        **({"failable": True} if spec.failable else {}),
         **({"below": variant.base.model_dump(mode="json")} if variant.base else {}), **_filesystem(variant),
     }  # fmt: skip
 

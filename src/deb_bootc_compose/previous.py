@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deb_bootc_compose.directory import ComposeDirectory, Status, list_composes
+from deb_bootc_compose.fallen import is_whole_but_failable
 from deb_bootc_compose.journal import read_results
 from deb_bootc_compose.lock import LockedImage, LockedParent
 from deb_bootc_compose.ostree import object_name
@@ -98,7 +99,7 @@ def check_given(given: str | None) -> str | None:
     path = Path(given).resolve()
     if is_compose(path):
         status = ComposeDirectory(path).status()
-        if status is not Status.FINISHED:
+        if not _has_finished(ComposeDirectory(path)):
             raise Failure(
                 f"--previous: {path.name} is {status}: no machine runs it", hint="name one that is FINISHED, or none"
             )
@@ -118,11 +119,9 @@ def parents_of(compose: ComposeDirectory) -> dict[str, LockedParent]:
     """Its commits, by NAME.ARCH. Errors: Failure if the journal or a commit is damaged."""
     try:
         results = read_results(compose.journal_path)
-        return {
-            task.removeprefix("commit."): _locked_parent(compose, task.removeprefix("commit."), results)
-            for task in results
-            if task.startswith("commit.")
-        }
+        made = [task.removeprefix("commit.") for task in results if task.startswith("commit.")]
+        left_out = results.get("publish", {}).get("left_out", ())
+        return {key: _locked_parent(compose, key, results) for key in made if key not in left_out}
     except (Failure, OSError, KeyError, TypeError, ValueError) as error:
         raise damaged(compose, error) from error
 
@@ -180,7 +179,11 @@ def find_published(repo: Path, ref: str) -> LockedParent | None:
 
 
 def _has_finished(compose: ComposeDirectory) -> bool:
+    """Whether machines may run it: all of it, or all but what was allowed to fail."""
     try:
-        return compose.status() is Status.FINISHED
-    except (OSError, ValueError):
+        status = compose.status()
+        if status is Status.FINISHED_INCOMPLETE:
+            return is_whole_but_failable(compose)
+        return status is Status.FINISHED
+    except (Failure, OSError, ValueError):
         return False

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from deb_bootc_compose import past
 from debcore.errors import ConfigError, Failure
 from debcore.hub.model import Suite
 from debcore.job import AptSource
@@ -14,20 +15,22 @@ from debroot.sources import checks_valid_until, find_host_sources
 
 
 def archive_sources(params: Mapping[str, Any]) -> tuple[AptSource, ...]:
-    """*params*: suite, security ("host" or "none"), updates, sources (of the manifest).
+    """*params*: suite, security ("host" or "none"), updates, sources (of the manifest), snapshots (ids by source).
 
     Errors: Failure if security updates would silently be missing.
     """
     suite, security = params["suite"], params["security"] == "host"
+    snapshots, service = params.get("snapshots", {}), past.service_of(params)
     if not params["sources"]:
         try:
-            return find_host_sources(suite, security=security, updates=params["updates"])
+            found = find_host_sources(suite, security=security, updates=params["updates"])
+            return past.turn_host(found, snapshots.get(past.HOST, ""), service)
         except Failure as error:
             if not security:
                 raise
             hint = f"{error.hint}; or say `security: none` in the manifest" if error.hint else ""
             raise Failure(str(error), hint=hint or "say `security: none` in the manifest, or name `sources`") from error
-    made = tuple(_source(source) for source in params["sources"])
+    made = tuple(past.turn(_source(source), snapshots.get(source["name"], ""), service) for source in params["sources"])
     if security and not any(suite_.partition("/")[0].endswith("-security") for s in made for suite_ in s.suites):
         raise Failure(
             f"no source of the manifest has {suite}-security",

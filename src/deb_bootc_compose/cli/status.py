@@ -15,6 +15,7 @@ from deb_bootc_compose.cli.progress import State, words
 from deb_bootc_compose.compose import load_started
 from deb_bootc_compose.directory import ComposeDirectory, Status, find_compose, list_composes
 from deb_bootc_compose.estimate import load_past
+from deb_bootc_compose.fallen import left_out_of
 from deb_bootc_compose.graph import duration
 from deb_bootc_compose.journal import Entry, read_journal
 from deb_bootc_compose.plan import make_nodes
@@ -69,6 +70,8 @@ def describe(directory: ComposeDirectory) -> dict[str, Any]:
     note = ""
     if status is Status.STARTED:
         note = "running" if directory.is_running() else f"killed; to go on: deb-bootc-compose resume {directory.path}"
+    elif status is Status.FINISHED_INCOMPLETE and (left_out := left_out_of(directory)):
+        note = f"left out, as it failed: {', '.join(left_out)}"
     elif not status.is_final:
         note = f"to go on: deb-bootc-compose resume {directory.path}"
     return {"id": directory.id, "path": str(directory.path), "status": status.value, "note": note}

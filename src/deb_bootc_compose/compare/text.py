@@ -24,6 +24,10 @@ def lines(difference: Difference) -> Iterator[str]:
 
 def _lines(difference: Difference) -> Iterator[str]:
     yield f"{difference.before.name} → {difference.after.name}"
+    before, after = difference.before.lock.snapshots, difference.after.lock.snapshots
+    for name in sorted({*before, *after}):
+        if before.get(name) != after.get(name):
+            yield f"snapshot of {name}: {before.get(name, 'none')} → {after.get(name, 'none')}"
     for key in difference.only:
         where = difference.before if key in difference.before.lock.variants else difference.after
         yield f"{key}: only in {where.name}"
@@ -104,6 +108,7 @@ def document(difference: Difference) -> dict[str, Any]:
         "before": difference.before.name,
         "after": difference.after.name,
         "only": list(difference.only),
+        "snapshots": {"before": difference.before.lock.snapshots, "after": difference.after.lock.snapshots},
         "variants": {variant.key: _variant_document(variant) for variant in difference.variants},
     }
 

@@ -140,6 +140,7 @@ def _make_specs(name: str, node: Node, scope: Mapping[str, str], mark: Mark) -> 
         arch = str(item.plain())
         chosen = expand(select_arch(node, arch, ARCHES), {**scope, "arch": arch, "variant": name})
         variant = validate(Variant, chosen, context=())
+        _check_failable(chosen, variant)
         try:
             yield VariantSpec(name=name, arch=arch, variant=variant), chosen
         except ValidationError as error:
@@ -156,6 +157,16 @@ def _check_named(given: Mapping[str, str], read: Iterable[Path], *, known: Itera
             near = difflib.get_close_matches(name, sorted(set(known) - {*given, *GIVEN}), 1)
             hint = f"did you mean {near[0]!r}?" if near else "`variables` in compose.yaml names them"
             raise ConfigError("--set", f"no variable {name!r} is used by the manifest", hint=hint)
+
+
+def _check_failable(node: Node, variant: Variant) -> None:
+    """Errors: ConfigError at an architecture that may fail and that the variant does not have."""
+    for index, arch in enumerate(variant.failable):
+        if arch not in variant.arches:
+            mark = node.at(("failable", index))
+            raise ConfigError(
+                str(mark), f"`failable` names {arch}, which is not one of `arches`", hint=", ".join(variant.arches)
+            )
 
 
 def _variables(top: Node, given: Mapping[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from deb_bootc_compose.manifest.words import (
     Ref,
     Removable,
     Script,
+    SnapshotId,
     Suite,
     Unit,
 )
@@ -59,7 +60,10 @@ class ComposeKind(Strict):
 
 
 class Source(Strict):
-    """One apt source, deb822 semantics (sources.list(5)). `signed-by`: a keyring file on this host."""
+    """One apt source, deb822 semantics (sources.list(5)). `signed-by`: a keyring file on this host.
+
+    `snapshot`: as it was at that time; null: as it is, whatever the manifest says for all; "": as that says.
+    """
 
     name: Name
     uris: tuple[Annotated[str, StringConstraints(pattern=r"^(https?|file|copy)://?[^\s]+$")], ...] = Field(min_length=1)
@@ -68,6 +72,7 @@ class Source(Strict):
     signed_by: HostPath | None = None
     trusted: bool = False  #: no signature is checked
     pin: int | None = None  #: apt_preferences(5) priority
+    snapshot: SnapshotId | None = ""
 
     @model_validator(mode="after")
     def _signed_or_trusted(self) -> Source:
@@ -317,6 +322,8 @@ class Variant(Tree):
     """One image. Its content keys go over those of compose.yaml and its includes."""
 
     arches: tuple[Arch, ...] = Field(min_length=1)
+    #: Those of `arches` that may fail: the compose is then FINISHED_INCOMPLETE, and nothing of them is published.
+    failable: tuple[Arch, ...] = ()
     ref: Ref
     outputs: Outputs = Outputs()
     #: What must pass before anything is published: `update` and `rollback` need a compose before this one. Where the
@@ -365,6 +372,12 @@ class Compose(Strict):
     updates: bool = True  #: SUITE-updates of the host's mirror
     check_valid_until: bool = True  #: false for archives that stand still (the host's mirror, all `sources`)
     sources: tuple[Source, ...] = ()  #: none: the host's Debian mirror
+    #: Debian's sources, and those with @SNAPSHOTID@ in their URIs, as they were at that time.
+    snapshot: SnapshotId | None = None
+    #: Who keeps what Debian's archive was. DEBOOTC_SNAPSHOTS in the environment goes over it.
+    snapshot_service: Annotated[
+        str, StringConstraints(pattern=r"^(https?|file)://[!-~]*@SNAPSHOTID@[!-~]*$", max_length=1000)
+    ] = "https://snapshot.debian.org/archive/@ARCHIVE@/@SNAPSHOTID@"
     hub: HubTarget = HubTarget()
     builds: tuple[Build, ...] = ()
     publish: Publish = Publish()
@@ -377,3 +390,7 @@ class VariantSpec(Strict):
     name: Name
     arch: Arch
     variant: Variant
+
+    @property
+    def failable(self) -> bool:
+        return self.arch in self.variant.failable

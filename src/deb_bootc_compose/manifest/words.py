@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -78,3 +79,16 @@ def _check_patterns(value: tuple[str, ...]) -> tuple[str, ...]:
         except re.error as error:
             raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
     return value
+
+
+def _check_snapshot(value: str) -> str:
+    try:
+        sound = not value or f"{datetime.strptime(value, '%Y%m%dT%H%M%S%z'):%Y%m%dT%H%M%SZ}" == value
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ValueError(f"{value!r} is no snapshot: a time in UTC such as 20261120T000000Z")
+    return value
+
+
+SnapshotId = Annotated[str, AfterValidator(_check_snapshot)]

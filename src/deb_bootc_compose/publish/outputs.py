@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deb_bootc_compose.directory import ComposeDirectory, Status
+from deb_bootc_compose.fallen import is_whole_but_failable
 from deb_bootc_compose.journal import read_results
 from deb_bootc_compose.oci.artifacts import Attachment
 from debcore.errors import Failure
@@ -48,7 +49,7 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
     A status alone is not believed: each gate that the manifest names must have its result in the journal.
     """
     status = compose.status()
-    if status is Status.FINISHED_INCOMPLETE and not incomplete:
+    if status is Status.FINISHED_INCOMPLETE and not incomplete and not is_whole_but_failable(compose):
         raise Failure(
             f"{compose.id} left out a gate: it is not known to boot",
             hint="compose it whole, or publish it all the same with --incomplete",
@@ -60,7 +61,9 @@ def load_outputs(compose: ComposeDirectory, *, incomplete: bool = False) -> Outp
         manifest = json.loads(compose.manifest_path.read_bytes())["manifest"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Failure(f"{compose.manifest_path} is damaged: {error}", hint="compose again") from error
-    missing = [] if incomplete else list(missing_gates(manifest, values))
+    left_out = values.get("publish", {}).get("left_out", ())
+    values = {task: one for task, one in values.items() if task.partition(".")[2] not in left_out}
+    missing = [] if incomplete else list(missing_gates(manifest, values, left_out=left_out))
     if missing:
         raise Failure(
             f"{compose.id} has no result of {', '.join(missing)}",
@@ -131,10 +134,14 @@ def load_attachments(compose: ComposeDirectory, outputs: Outputs) -> dict[str, l
 WITHIN = {"update": "rollback", "lint": "repoclosure"}
 
 
-def missing_gates(manifest: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Tasks that the manifest's tests stand for and that never ended well."""
+def missing_gates(
+    manifest: Mapping[str, Any], values: Mapping[str, Mapping[str, Any]], *, left_out: Sequence[str] = ()
+) -> Iterator[str]:
+    """Tasks that the manifest's tests stand for and that never ended well, but for variants *left_out*."""
     for spec in manifest.get("specs", ()):
         key = f"{spec['name']}.{spec['arch']}"
+        if key in left_out:
+            continue
         tests = set(spec["variant"]["tests"])
         for kind in ("lint", "boot", "update", "fallback"):
             asked = kind in tests or WITHIN.get(kind) in tests

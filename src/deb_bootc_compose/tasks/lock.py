@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from deb_bootc_compose import past
 from deb_bootc_compose.derive.base import Wanted, load_tree_below, take_base
 from deb_bootc_compose.disk.bench import DISK_TOOLS, LOADER_PACKAGES, disk_tools
 from deb_bootc_compose.disk.xfs import xfs_tools
@@ -53,7 +54,8 @@ def run_task(task: Task) -> Done:
     store = Store.open()
     given = task.params["locked"]
     suite = _find_suite(task)
-    lock = _resolve(task, store, suite) if given is None else _hold_to(task, store, suite)
+    with past.explaining(task.params):
+        lock = _resolve(task, store, suite) if given is None else _hold_to(task, store, suite)
     if given is None:
         lock = _with_earlier_time(task, lock)
     if lock.parents is None:
@@ -155,14 +157,22 @@ def _resolve(task: Task, store: Store, suite: Suite | None) -> Lock:
     own = hub_source(suite, pin=task.params["pin"]) if suite else None
     variants: dict[str, LockedVariant] = {}
     releases: dict[str, str] = {}
+    left_out: dict[str, str] = {}
     for name, asked in task.params["variants"].items():
         arch = asked["arch"]
         task.say(f"{name}: asking apt for {len(asked['packages'])} packages and what they need")
         derived = take_below(task, store, name, asked, None)
         below = load_tree_below(store, derived) if derived else None
-        base = () if below else resolve_base(store, archive, arch, releases)
         sources = [*archive, *([own] if own else [])]
-        whole = _ask(store, sources, asked, task.context["origins"].get(name, {}), below)
+        try:
+            base = () if below else resolve_base(store, archive, arch, releases)
+            whole = _ask(store, sources, asked, task.context["origins"].get(name, {}), below)
+        except DepsUnmet as error:
+            if not asked.get("failable"):
+                raise
+            left_out[name] = str(error)
+            task.say(f"{name}: left out, as it may fail: {error}")
+            continue
         releases |= whole.release_hashes
         stages = split_stages(base, whole.packages, hub_uri=suite.apt_uri if suite else None)
         _check_built(task, stages[2], asked["packages"])
@@ -180,7 +190,8 @@ def _resolve(task: Task, store: Store, suite: Suite | None) -> Lock:
     return Lock(
         suite=task.params["suite"], timestamp=timestamp, version=make_version(task.params["release"], timestamp),
         releases=_named(releases, suite), hub=hub, variants=variants, tools=find_tool_packages(task, store),
-        recipe=task.params["recipe"],
+        recipe=task.params["recipe"], snapshots=task.params.get("snapshots", {}),
+        left_out=left_out,
     )  # fmt: skip
 
 

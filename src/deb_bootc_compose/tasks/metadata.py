@@ -17,7 +17,7 @@ from deb_bootc_compose import metadata, records, sbom
 from deb_bootc_compose.lock import Lock, load_lock
 from deb_bootc_compose.worker import Done, Task
 from debcore.deb import load_control
-from debcore.errors import Failure
+from debcore.errors import BuildFailed, Failure
 from debcore.path import write_file
 from debroot.store import Store
 
@@ -39,7 +39,9 @@ class Control:
 def run_task(task: Task) -> Done:
     compose, params = task.compose, task.params
     lock = load_lock(compose.lock_path)
-    variants: dict[str, Any] = params["variants"]
+    variants, fallen = standing(task)
+    if fallen and not variants:
+        raise BuildFailed(f"every variant failed: {', '.join(fallen)}", hint="their logs say why; then resume")
     images = {name: value["images"] for name, value in _of(task, "image").items()}
     containers = _of(task, "container")
     controls = dict(load_controls(Store.open(), lock))
@@ -64,6 +66,16 @@ def run_task(task: Task) -> Done:
         write_file(compose.metadata / name, json.dumps(document, indent=4, sort_keys=True) + "\n")
     files = [f"compose/metadata/{name}" for name in documents]
     return Done({"files": sorted(documents)}, tuple(files))
+
+
+def standing(task: Task) -> tuple[dict[str, Any], list[str]]:
+    """Variants that are whole, as they were told; and the names of those that were allowed to fail, and have."""
+    told: dict[str, Any] = task.params["variants"]
+    fallen = [
+        key for key, one in told.items()
+        if one.get("failable") and not any(name.endswith(f".{key}") for name in task.inputs)
+    ]  # fmt: skip
+    return {key: one for key, one in told.items() if key not in fallen}, fallen
 
 
 def _bills(

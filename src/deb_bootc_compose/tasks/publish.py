@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from deb_bootc_compose.oci.index import Part, make_index
 from deb_bootc_compose.ostree import find_ref, init_repo, sign_summary
 from deb_bootc_compose.signing import open_signer
 from deb_bootc_compose.tasks.container import write_index
+from deb_bootc_compose.tasks.metadata import standing
 from deb_bootc_compose.worker import Done, Task
 from debcore.path import remove_torn, write_file
 from debroot.store import Store
@@ -22,7 +24,10 @@ def run_task(task: Task) -> Done:
     done: list[str] = []
     remove_leftovers(task.compose.output)
     remove_torn(task.compose.logs)
-    for key, variant in task.params["variants"].items():
+    variants, fallen = standing(task)
+    for key in fallen:
+        drop_output(task, key)
+    for key, variant in variants.items():
         commit = task.inputs.get(f"commit.{key}")
         if commit is not None:
             set_ref(task, commit, variant["ref"])
@@ -34,7 +39,8 @@ def run_task(task: Task) -> Done:
     indexes = make_indexes(task)
     done += [f"index of {name}, {len(one['arches'])} architectures" for name, one in indexes.items()]
     for key, name in task.context["ledgers"].items():
-        keep_ledger(task, task.compose.work / f"ids.{key}", Path(name))
+        if key in variants:
+            keep_ledger(task, task.compose.work / f"ids.{key}", Path(name))
     task.say("checksums")
     sums = checksums(task.compose.output, leave_out=("repo",), known=known_hashes(task))
     write_file(task.compose.output / "SHA256SUMS", "".join(f"{digest}  {name}\n" for name, digest in sums))
@@ -43,7 +49,15 @@ def run_task(task: Task) -> Done:
         move_link(task.compose, f"latest-{release['short']}-{release['version']}")
     for text in done:
         task.say(text)
-    return Done({"published": done, "indexes": indexes}, ("compose/SHA256SUMS",))
+    value: dict[str, Any] = {"published": done, "indexes": indexes}
+    return Done({**value, "left_out": fallen} if fallen else value, ("compose/SHA256SUMS",))
+
+
+def drop_output(task: Task, key: str) -> None:
+    """What was made of *key* before it failed goes: all that is here is published. Its commit has no ref."""
+    name, arch = (task.params["variants"][key][word] for word in ("name", "arch"))
+    shutil.rmtree(task.compose.output / name / arch, ignore_errors=True)
+    task.say(f"{key}: left out, as it failed")
 
 
 def remove_leftovers(output: Path) -> None:

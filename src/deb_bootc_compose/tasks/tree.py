@@ -18,7 +18,7 @@ from deb_bootc_compose.tree.leftout import make_filters
 from deb_bootc_compose.tree.make import Tree, TreeSpec, load_tree, make_tree
 from deb_bootc_compose.tree.spec import AddFile, FinishOptions, Layout, Units, VarRule
 from deb_bootc_compose.worker import Done, Task
-from debcore.errors import Failure
+from debcore.errors import DepsUnmet, Failure
 from debroot.store import Package, Store
 
 ITEM = re.compile(r"\b(postprocess|remove-from-packages|remove-files)\.(\d+): ")
@@ -27,6 +27,8 @@ ITEM = re.compile(r"\b(postprocess|remove-from-packages|remove-files)\.(\d+): ")
 def run_task(task: Task) -> Done:
     store = Store.open()
     lock = load_lock(task.compose.lock_path)
+    if (why := lock.left_out.get(task.params["key"])) is not None:
+        raise DepsUnmet(why, hint="the lock has no packages for it")
     variant = lock.variants[task.params["key"]]
     spec = spec_of(task, store)
     added = sum(map(len, (variant.base, variant.archive, variant.hub)))

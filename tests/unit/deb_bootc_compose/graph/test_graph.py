@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from deb_bootc_compose.directory import make_compose_directory
-from deb_bootc_compose.graph import Node, check_graph, identify
+from deb_bootc_compose.graph import Graph, Node, check_graph, identify
 from deb_bootc_compose.journal import Journal, JournalDamaged, read_journal, read_results
 from deb_bootc_compose.manifest.model import Compose, Release
+from deb_bootc_compose.runner import Ended, Runner
 from debcore.errors import Failure
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -92,3 +94,61 @@ def test_a_target_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(Failure, match="no compose directory can be made"):
         make_compose_directory(tmp_path / "file", COMPOSE, now=NOW)
+
+
+class InstantRunner:
+    """Each task ends at once; those in *failing* fail. `told` is what each was given."""
+
+    def __init__(self, *failing: str) -> None:
+        self.failing, self.told, self.ended = failing, dict[str, Any](), list[Ended]()
+
+    def start(self, name: str, document: dict[str, Any]) -> None:
+        self.told[name] = document
+        error = {"message": "it broke", "status": 4} if name in self.failing else {}
+        self.ended.append(Ended(name, None if error else {"value": {"of": name}}, error, Path("log")))
+
+    def wait(self) -> list[Ended]:
+        ended, self.ended = self.ended, []
+        return ended
+
+
+PARTS = [
+    Node(id="lock", kind="toy"),
+    *(
+        Node(id=f"{kind}.{arch}", kind="toy", needs=needs, part=arch, optional=arch == "arm64")
+        for arch in ("amd64", "arm64")
+        for kind, needs in (("tree", ("lock",)), ("commit", (f"tree.{arch}",)), ("boot", (f"commit.{arch}",)))
+    ),
+    Node(
+        id="publish", kind="toy", gathers=True,
+        needs=("lock", *(f"{kind}.{arch}" for arch in ("amd64", "arm64") for kind in ("tree", "commit", "boot"))),
+    ),
+]  # fmt: skip
+
+
+def run_parts(place: Path, *failing: str) -> tuple[Graph, InstantRunner]:
+    journal, runner = Journal(place / "journal.jsonl"), InstantRunner(*failing)
+    graph = Graph(PARTS, root=place, journal=journal, runner=cast(Runner, runner))
+    try:
+        graph.run()
+    finally:
+        journal.close()
+    return graph, runner
+
+
+@pytest.mark.parametrize("failing", ["tree.arm64", "boot.arm64"])
+def test_what_gathers_sees_only_the_parts_that_are_whole(failing: str, tmp_path: Path) -> None:
+    graph, runner = run_parts(tmp_path, failing)
+    assert set(runner.told["publish"]["inputs"]) == {"lock", "tree.amd64", "commit.amd64", "boot.amd64"}
+    assert graph.outcomes["publish"].result is not None
+    assert graph.outcomes["boot.arm64"].result is None
+    assert "boot.arm64" not in runner.told or failing == "boot.arm64"
+
+
+def test_what_may_not_fail_ends_all(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match=r"boot\.amd64: it broke"):
+        run_parts(tmp_path, "boot.amd64")
+
+
+def test_with_nothing_fallen_all_is_gathered(tmp_path: Path) -> None:
+    assert len(run_parts(tmp_path)[1].told["publish"]["inputs"]) == 7

@@ -317,3 +317,10 @@ def test_what_finishes_a_tree_appends_over_includes_and_variants(tmp_path: Path)
     assert_same(manifest, merged_document(tmp_path), tmp_path / "dumped")
     whole = load(tmp_path, TOP + "    documentation: null\n", BASE + shared)
     assert whole.specs[0].variant.documentation is None
+
+
+def test_what_may_fail_is_one_of_the_architectures(tmp_path: Path) -> None:
+    top = TOP.replace("[amd64]\n", "[amd64, arm64]\n    failable: [arm64]\n")
+    assert [spec.failable for spec in load(tmp_path, top).specs] == [False, True]
+    with pytest.raises(ConfigError, match=r"compose\.yaml:12: `failable` names riscv64, which is not one of `arches`"):
+        load(tmp_path, top.replace("failable: [arm64]", "failable: [riscv64]"))

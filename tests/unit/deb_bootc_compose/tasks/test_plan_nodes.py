@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deb_bootc_compose.compose import Options, start_compose
-from deb_bootc_compose.graph import Node, check_graph
+from deb_bootc_compose.graph import Node, check_graph, identify
 from deb_bootc_compose.manifest import load_manifest
 from deb_bootc_compose.plan import judge_nodes, make_nodes
 from deb_bootc_compose.tasks import KINDS, kinds_from
@@ -258,3 +258,15 @@ def test_one_lint_alone_and_one_form_of_the_sbom(manifest: Path) -> None:
     assert "lint.server.amd64" in made["boot.server.amd64"].needs
     assert made["metadata"].params["variants"]["server.amd64"]["sbom"] == ["spdx"]
     assert "sbom" not in before["metadata"].params["variants"]["server.amd64"]
+
+
+def test_what_may_fail_is_a_part_and_keeps_its_identity(manifest: Path) -> None:
+    before = nodes(manifest)
+    (manifest / "compose.yaml").write_text(MANIFEST + "    failable: [amd64]\n")
+    made = nodes(manifest)
+    parts = {name for name, node in made.items() if node.optional}
+    assert parts == {name for name in made if name.endswith(".server.amd64")}
+    assert all(made[name].part == "server.amd64" for name in parts)
+    assert all(identify(made[name], {}) == identify(before[name], {}) for name in parts)
+    assert made["publish"].params["variants"]["server.amd64"]["failable"] is True
+    assert [name for name, node in made.items() if node.gathers] == ["metadata", "publish"]

@@ -10,13 +10,16 @@ from typing import Any, cast
 import pytest
 
 from deb_bootc_compose.cli.publish import whole_images
-from deb_bootc_compose.directory import ComposeDirectory
+from deb_bootc_compose.cli.status import describe
+from deb_bootc_compose.directory import ComposeDirectory, Status
 from deb_bootc_compose.journal import Journal
 from deb_bootc_compose.oci.image import ImageConfig, make_config
 from deb_bootc_compose.oci.writer import write
+from deb_bootc_compose.previous import parents_of
 from deb_bootc_compose.publish.outputs import CommitOutput, ImageOutput, load_outputs
 from deb_bootc_compose.publish.repository import publish_commit
-from deb_bootc_compose.tasks.publish import known_hashes, make_indexes, remove_leftovers
+from deb_bootc_compose.tasks.metadata import standing
+from deb_bootc_compose.tasks.publish import drop_output, known_hashes, make_indexes, remove_leftovers
 from deb_bootc_compose.worker import Task
 from debcore.errors import Failure
 from tests.unit.deb_bootc_compose.report.world import make_compose
@@ -103,3 +106,37 @@ def test_a_compose_whose_repository_is_gone_is_named_before_anything_is_pulled(t
     with pytest.raises(Failure, match="repo is gone: the compose has no commit"):
         publish_commit(cast(Any, None), made, keep=1, delta=False, allow_older=False, say=said.append)
     assert said == []
+
+
+def test_what_was_allowed_to_fail_is_in_nothing_that_goes_out(compose: ComposeDirectory) -> None:
+    task = publish_task(compose, "server.amd64", "server.arm64")
+    for variant in task.params["variants"].values():
+        variant["failable"] = True
+    assert standing(task)[1] == []
+    task.inputs = {name: value for name, value in task.inputs.items() if name != "container.server.arm64"}
+    variants, fallen = standing(task)
+    assert (list(variants), fallen) == (["server.amd64"], ["server.arm64"])
+    (compose.output / "server/arm64/images").mkdir()
+    drop_output(task, "server.arm64")
+    assert not (compose.output / "server/arm64").exists()
+    assert (compose.output / "server/amd64/oci/index.json").is_file()
+    assert make_indexes(task) == {}
+
+
+def test_an_incomplete_compose_is_published_if_only_that_failed(compose: ComposeDirectory) -> None:
+    (compose.path / "STATUS").write_text(f"{Status.FINISHED_INCOMPLETE}\n")
+    with pytest.raises(Failure, match="left out a gate"):
+        load_outputs(compose)
+    journal = Journal(compose.journal_path)
+    value = {"indexes": {}, "left_out": ["server.amd64"]}
+    journal.append("task.finished", task="publish", identity="0", seconds=1, result={"value": value}, files=[])
+    journal.close()
+    outputs = load_outputs(compose)
+    assert (outputs.images, outputs.commits) == ((), ())
+    assert parents_of(compose) == {}
+    assert describe(compose)["note"] == "left out, as it failed: server.amd64"
+    document = json.loads(compose.manifest_path.read_bytes())
+    document["options"]["skip"] = ["boot"]
+    compose.manifest_path.write_text(json.dumps(document))
+    with pytest.raises(Failure, match="left out a gate"):
+        load_outputs(compose)
