@@ -9,9 +9,9 @@ import pytest
 
 from deb_bootc_compose.lints import prepare_root as lint_prepare_root
 from deb_bootc_compose.lints.model import Root
-from deb_bootc_compose.tree import var
+from deb_bootc_compose.tree import finish, var
 from deb_bootc_compose.tree.ids import Ledger
-from deb_bootc_compose.tree.spec import AddFile, FinishOptions, State, Units, VarRule
+from deb_bootc_compose.tree.spec import AddFile, FinishOptions, State, Units, VarRule, options_to_json
 from deb_bootc_compose.tree.steps import (
     add_files,
     bytecode,
@@ -454,3 +454,11 @@ def test_scripts_run_after_files_are_added_and_start_no_service(tmp_path: Path) 
     put(tmp_path, postprocess.POLICY, "#!/bin/sh\nexit 0\n")
     step.run(tmp_path, options, State())
     assert (tmp_path / postprocess.POLICY).read_text() == "#!/bin/sh\nexit 0\n", "the image's own"
+
+
+def test_a_rule_for_what_a_script_makes_is_not_taken_for_a_stale_one(tmp_path: Path) -> None:
+    make_state_tree(tmp_path)
+    rules = (VarRule(path="/var/lib/by-script", action="tmpfiles"),)
+    for scripts, stale in (((), ["/var/lib/by-script"]), (("mkdir /var/lib/by-script",), [])):
+        options = FinishOptions(var_rules=rules, postprocess=scripts)
+        assert finish.audit(options=options_to_json(options), tree=str(tmp_path))["stale"] == stale
