@@ -42,6 +42,8 @@ PACKAGES = (
 TESTS = "tests: [lint, boot, update, rollback]"
 #: Layers that a compose makes, those on top first.
 STAGES = ("tree-", "hub-", "archive-", "base-")
+#: What composes keep of layers that were imported, and of trees that were finished.
+NOTES = ("layer-*", "finished-*")
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,9 @@ def forget_trees(path: Path) -> None:
         for entry in store.list():
             if entry.kind == "layer" and entry.id.startswith(prefix):
                 store.remove(entry.id)
+    for name in NOTES:
+        for note in (path / "resolved").glob(name):
+            note.unlink()
     store.release()
 
 
