@@ -56,6 +56,11 @@ def check(manifest: Manifest) -> None:
     Errors: ConfigError at the line of a source that has an id and no place for it, or the reverse.
     """
     compose = manifest.compose
+    if compose.hub.event != "latest" and (compose.builds or compose.hub.target is None):
+        where = manifest.origins.get("hub.event", str(manifest.path))
+        why = "and `builds` are of later ones" if compose.builds else "and no `target` names a suite"
+        hint = "leave out `builds`" if compose.builds else "hub: {target: NAME, event: N}"
+        raise ConfigError(where, f"the hub is asked for event {compose.hub.event}, {why}", hint=hint)
     for index, source in enumerate(compose.sources):
         at = chosen(source, manifest)
         is_suite = any(suite.partition("/")[0].startswith(compose.suite) for suite in source.suites)

@@ -144,6 +144,7 @@ def _opening(manifest: Manifest, options: Options, digests: Mapping[str, str]) -
         "suite_name": compose.hub.target if options.locked is None else None,
         "variants": {key(spec): _asked(spec, digests) for spec in manifest.specs},
         "recipe": _recipe(manifest, digests), **past.described(manifest),
+        **({} if compose.hub.event == "latest" else {"hub_event": compose.hub.event}),
     }  # fmt: skip
     yield _node("lock", "", needs=needs, params=params, context={"origins": _origins(manifest), "hub": None})
 

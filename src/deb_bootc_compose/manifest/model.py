@@ -85,6 +85,8 @@ class HubTarget(Strict):
     """The target of the hub that builds; null: the one that `deb-orchestrator up` makes ready for the suite."""
 
     target: Name | None = None
+    #: The suite as of that event. Nothing is built for it then, and it must be named by `target`.
+    event: Annotated[int, Field(ge=1, lt=2**63)] | Literal["latest"] = "latest"
     pin: int = 990  #: apt_preferences(5) priority of what was built, over the archive's 500
 
 

@@ -16,6 +16,7 @@ from deb_bootc_compose.disk.bench import DISK_TOOLS, LOADER_PACKAGES, disk_tools
 from deb_bootc_compose.disk.xfs import xfs_tools
 from deb_bootc_compose.earlier import load_earlier_lock
 from deb_bootc_compose.embedded import HubAddress
+from deb_bootc_compose.hub_past import find_suite
 from deb_bootc_compose.lock import (
     BASE,
     Lock,
@@ -148,8 +149,8 @@ def _find_suite(task: Task) -> Suite | None:
         name = hub.suite if hub else None
     if name is None:
         return None
-    with HubAddress.of(task.context["hub"]).client() as client:
-        return client.suite(name)
+    event = task.params.get("hub_event") if task.params["locked"] is None else None
+    return find_suite(HubAddress.of(task.context["hub"]), name, event)
 
 
 def _resolve(task: Task, store: Store, suite: Suite | None) -> Lock:
