@@ -63,6 +63,8 @@ def make(
         return
     for name, variant in lock.variants.items():
         click.echo(f"{name}: {len(variant.installed)} packages, {len(variant.hub)} of them built here", err=True)
+    for name, why in lock.left_out.items():
+        click.echo(f"{name}: left out, as it may fail: {why}", err=True)
     click.echo(f"{output}")
 
 

@@ -97,7 +97,9 @@ def _variant(
     lock: Lock | None, installed: Mapping[str, int], built: Mapping[str, Mapping[str, Any]],
 ) -> VariantFacts:  # fmt: skip
     key, variant = f"{spec['name']}.{spec['arch']}", spec["variant"]
-    made = {kind: _value(last.get(f"{kind}.{key}")) for kind in ("tree", "commit", "container", "image")}
+    gone = key in _value(last.get("publish")).get("left_out", ())  # it failed: what it made is not there any more
+    kinds = ("tree", "commit", "container", "image")
+    made = {kind: {} if gone else _value(last.get(f"{kind}.{key}")) for kind in kinds}
     container = variant["outputs"]["container"]
     layers = made["container"].get("layers", ())
     return VariantFacts(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from deb_bootc_compose.tasks.container import write_index
 from deb_bootc_compose.tasks.metadata import standing
 from deb_bootc_compose.worker import Done, Task
 from debcore.path import remove_torn, write_file
+from debroot import owned
+from debroot.idmap import find_idmap
 from debroot.store import Store
 
 
@@ -56,7 +57,9 @@ def run_task(task: Task) -> Done:
 def drop_output(task: Task, key: str) -> None:
     """What was made of *key* before it failed goes: all that is here is published. Its commit has no ref."""
     name, arch = (task.params["variants"][key][word] for word in ("name", "arch"))
-    shutil.rmtree(task.compose.output / name / arch, ignore_errors=True)
+    path = task.compose.output / name / arch
+    if path.exists():
+        owned.remove_tree(path, find_idmap())
     task.say(f"{key}: left out, as it failed")
 
 

@@ -18,6 +18,7 @@ from deb_bootc_compose.oci.writer import write
 from deb_bootc_compose.previous import parents_of
 from deb_bootc_compose.publish.outputs import CommitOutput, ImageOutput, load_outputs
 from deb_bootc_compose.publish.repository import publish_commit
+from deb_bootc_compose.report.gather import load_facts
 from deb_bootc_compose.tasks.metadata import standing
 from deb_bootc_compose.tasks.publish import drop_output, known_hashes, make_indexes, remove_leftovers
 from deb_bootc_compose.worker import Task
@@ -134,6 +135,8 @@ def test_an_incomplete_compose_is_published_if_only_that_failed(compose: Compose
     outputs = load_outputs(compose)
     assert (outputs.images, outputs.commits) == ((), ())
     assert parents_of(compose) == {}
+    (facts,) = load_facts(compose, status="FINISHED_INCOMPLETE").variants
+    assert (facts.commit, facts.disks, facts.tags) == ({}, (), ())
     assert describe(compose)["note"] == "left out, as it failed: server.amd64"
     document = json.loads(compose.manifest_path.read_bytes())
     document["options"]["skip"] = ["boot"]
