@@ -18,6 +18,7 @@ VERBS = {
     "dev": ("deb_bootc_compose.cli.dev", "try out packages and files over an image, without composing"),
     "diff": ("deb_bootc_compose.cli.diff", "show what changed between two composes or locks"),
     "report": ("deb_bootc_compose.cli.report", "write what a compose made, and how long it took, as an HTML file"),
+    "verify": ("deb_bootc_compose.cli.verify", "compose a compose again from nothing, and compare the bytes"),
     "why": ("deb_bootc_compose.cli.why", "say why a package is in an image"),
     "why-size": ("deb_bootc_compose.cli.why_size", "say what makes an image large"),
     "status": ("deb_bootc_compose.cli.status", "show the composes, or the tasks of one"),
