@@ -23,7 +23,8 @@ from tests.integration.compose.world import BIN, MANIFEST, Composer, copy_base, 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 KEY = "server.amd64"
-TASKS = ("lock", *(f"{kind}.{KEY}" for kind in ("tree", "lint", "commit", "container", "replay", "image")), "metadata",
+#: In the order in which one after the other is run.
+TASKS = ("lock", *(f"{kind}.{KEY}" for kind in ("tree", "lint", "commit", "container", "image", "replay")), "metadata",
          "publish")  # fmt: skip
 KILLS = ("before", "begun", "within", "inside", "after")
 HOOKS = Path(__file__).with_name("mishaps")
