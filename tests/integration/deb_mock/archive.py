@@ -12,6 +12,7 @@ from pathlib import Path
 from debcore.command import run
 from debcore.openpgp import Signer
 from debroot.localrepo import make_repository
+from debroot.resolve import fetch
 from debroot.store import Package, Store
 
 
@@ -34,6 +35,7 @@ class Archive:
     ) -> None:
         """A suite of *root*/*below* with these packages; *fields*: of its Release, beside or in place of the usual."""
         made = self.root / "making"
+        fetch(self.store, packages)  # gc may have removed what roots were made of
         make_repository(self.store, packages, made, suite=suite, arch=arch)
         release = made / "dists" / suite / "Release"
         head = {"Date": formatdate(usegmt=True), **(fields or {})}

@@ -17,6 +17,7 @@ from debcore.openpgp import generate_key
 from debroot.bootstrap import tools_root
 from debroot.idmap import IdMap
 from debroot.localrepo import make_repository
+from debroot.resolve import fetch
 from debroot.sandbox import Bind, Sandbox, run_in
 from debroot.store import Package, Store
 from tests.integration.deb_mock.conftest import REPOSITORY
@@ -76,6 +77,7 @@ def make_snapshot(store: Store, lock: Lock, directory: Path, key: Path) -> None:
     ]
     place = directory / "archive" / "debian" / MOMENT
     place.parent.mkdir(parents=True)
+    fetch(store, packages)  # gc may have removed what roots were made of
     make_repository(store, packages, place, suite="trixie", arch="amd64")
     signer = generate_key(key, "Snapshot <snapshot@example.org>")
     release = place / "dists" / "trixie" / "Release"

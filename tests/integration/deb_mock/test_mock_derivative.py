@@ -18,6 +18,7 @@ from debcore.command import run
 from debcore.openpgp import Signer, generate_key
 from debroot.layers import describe_deb
 from debroot.localrepo import make_repository
+from debroot.resolve import fetch
 from debroot.store import Package, Store
 
 from .conftest import PRESET, REPOSITORY, Built, Tool
@@ -51,6 +52,7 @@ def archive(store_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     root = store_dir.parent / "derivative-archive"  # hard links to the pool: the same file system
     shutil.rmtree(root, ignore_errors=True)
     packages = [*base.packages, make_release_package(store, place)]
+    fetch(store, packages)  # gc may have removed what roots were made of
     make_repository(store, packages, root, suite="acme1", arch="amd64")
     signer = generate_key(place / "key", "Acme <archive@acme.example>")
     release = root / "dists/acme1/Release"

@@ -22,6 +22,7 @@ from debcore.command import run
 from debcore.job import load_lock
 from debcore.openpgp import Signer, generate_key
 from debroot.localrepo import make_repository
+from debroot.resolve import fetch
 from debroot.store import Package, Store
 
 from .conftest import Built, make_native
@@ -124,6 +125,7 @@ class Archive:
     def publish(self, name: str, packages: Sequence[Package]) -> None:
         target = self.root / name
         shutil.rmtree(target, ignore_errors=True)
+        fetch(self.store, packages)  # gc may have removed what roots were made of
         make_repository(self.store, packages, target, suite="trixie", arch="amd64")
         release = target / "dists" / "trixie" / "Release"
         text = f"Date: {formatdate(usegmt=True)}\n{release.read_text()}"
