@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 CONF = "/tmp/conf"  # noqa: S108 -- inside the sandbox
 STATE = "/tmp/state"  # noqa: S108
 
-#: An update makes no caches: what asks next makes those that it needs. Source: apt's private-update.cc.
+#: An update makes no caches: what asks next makes those that it needs. Source: apt's private-update.cc. Those of before
+#: go, as apt does by itself else: a list of the same second and size would pass for the one that they were made of.
 NO_CACHE = "-o pkgCacheFile::Generate=false"
 
 
@@ -110,7 +111,8 @@ class Indexes:
         # apt asks with the times of its lists, and HTTP's times have seconds: an archive may change twice in one
         script = (
             f"mkdir -p {STATE}/lists/partial {STATE}/cache/archives/partial {STATE}/log && "
-            f"touch --no-create --date=@1 {STATE}/lists/*Release && exec apt-get -q {NO_CACHE} update"
+            f"rm -f {STATE}/cache/*.bin && touch --no-create --date=@1 {STATE}/lists/*Release && "
+            f"exec apt-get -q {NO_CACHE} update"
         )
         done = self.run_apt(["sh", "-c", script], status=b"", check=False)
         if done.status != 0:
