@@ -61,6 +61,10 @@ def check(manifest: Manifest) -> None:
         why = "and `builds` are of later ones" if compose.builds else "and no `target` names a suite"
         hint = "leave out `builds`" if compose.builds else "hub: {target: NAME, event: N}"
         raise ConfigError(where, f"the hub is asked for event {compose.hub.event}, {why}", hint=hint)
+    if _wants_service(manifest) and not service_of({"snapshot-service": compose.snapshot_service}):
+        where = manifest.origins.get("snapshot", str(manifest.path))
+        hint = f'snapshot-service: "URI with {ARCHIVE} and {PLACE}", or export {SERVICE}=URI'
+        raise ConfigError(where, "no service is named that keeps what Debian's archive was", hint=hint)
     for index, source in enumerate(compose.sources):
         at = chosen(source, manifest)
         is_suite = any(suite.partition("/")[0].startswith(compose.suite) for suite in source.suites)
@@ -75,6 +79,16 @@ def check(manifest: Manifest) -> None:
             if meant and PLACE not in uri and not archive_of(uri, source.suites):
                 hint = f"write {PLACE} where its addresses have the time, or `snapshot: null` to take it as it is"
                 raise ConfigError(where, f"{source.name}: {uri} has no place for a snapshot", hint=hint)
+
+
+def _wants_service(manifest: Manifest) -> bool:
+    """Whether a mirror of Debian's is read as it was: others have a place for the time in their own addresses."""
+    sources = manifest.compose.sources
+    if not sources:
+        return bool(manifest.compose.snapshot)
+    return any(
+        archive_of(uri, one.suites) for one in sources if chosen(one, manifest) for uri in one.uris if PLACE not in uri
+    )
 
 
 def turn(found: AptSource, at: str, service: str) -> AptSource:
@@ -99,11 +113,11 @@ def turn_host(found: Sequence[AptSource], at: str, service: str) -> tuple[AptSou
 
 
 def service_of(params: Mapping[str, Any]) -> str:
-    """The pattern of the snapshot service. Errors: Failure if the environment's has no place for an id."""
+    """The pattern of the snapshot service, "" for none. Errors: Failure if the environment's has no place for an id."""
     said = os.environ.get(SERVICE, "").strip()
     if said and PLACE not in said:
         raise Failure(f"{SERVICE} is {said!r}", hint=f"it is a URI with {PLACE} in it, and {ARCHIVE} if it has several")
-    return said or str(params.get("snapshot-service", ""))
+    return said or str(params.get("snapshot-service") or "")
 
 
 def _turn(uri: str, suites: Sequence[str], at: str, service: str) -> str:
@@ -121,7 +135,7 @@ def archive_of(uri: str, suites: Iterable[str]) -> str:
     """The name that the snapshot service has for the archive of *uri*, if it is Debian's own; else ""."""
     parts = urlsplit(uri)
     host, last = parts.hostname or "", parts.path.strip("/").rpartition("/")[2]
-    if not host.endswith(DEBIAN) or host == f"snapshot{DEBIAN}":
+    if not host.endswith(DEBIAN) or host.startswith("snapshot."):
         return ""
     return last if last.startswith("debian") else _of_suites(suites)
 

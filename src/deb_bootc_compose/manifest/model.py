@@ -379,7 +379,7 @@ class Compose(Strict):
     #: Who keeps what Debian's archive was. DEBOOTC_SNAPSHOTS in the environment goes over it.
     snapshot_service: Annotated[
         str, StringConstraints(pattern=r"^(https?|file)://[!-~]*@SNAPSHOTID@[!-~]*$", max_length=1000)
-    ] = "https://snapshot.debian.org/archive/@ARCHIVE@/@SNAPSHOTID@"
+    ] | None = None  # fmt: skip
     hub: HubTarget = HubTarget()
     builds: tuple[Build, ...] = ()
     publish: Publish = Publish()

@@ -44,14 +44,14 @@ def uris(manifest: Manifest) -> dict[str, tuple[str, bool]]:
 
 
 def test_sources_with_a_place_and_debians_are_turned(tmp_path: Path) -> None:
-    text = 'snapshot: "${at}"\nsources:\n'
+    text = 'snapshot: "${at}"\nsnapshot-service: "https://kept.example/@ARCHIVE@/@SNAPSHOTID@"\nsources:\n'
     text += source("ours", "https://m.example/@SNAPSHOTID@/debian") + source("debian", "https://ftp.debian.org/debian/")
     text += source("security", "http://pockets.debian.org/", "trixie-security")
     text += source("vendor", "https://apt.example/", "stable")
     text += source("now", "https://ftp.debian.org/debian", more=", snapshot: null")
     (tmp_path / LATER).mkdir()
     text += source("later", f"file://{tmp_path}/@SNAPSHOTID@", more=f', snapshot: "{LATER}"')
-    service = "https://snapshot.debian.org/archive"
+    service = "https://kept.example"
     assert uris(load(tmp_path, text)) == {
         "ours": (f"https://m.example/{AT}/debian", False),
         "debian": (f"{service}/debian/{AT}", False),
@@ -93,6 +93,7 @@ def _with_security(directory: Path) -> Path:
     [
         ("sources:\n" + source("a", "file:///srv/@SNAPSHOTID@"), "has a place for a snapshot, and none is named", 8),
         (f'snapshot: "{AT}"\nsources:\n' + source("a", "https://m.example/debian"), "has no place for a snapshot", 9),
+        (f'snapshot: "{AT}"\n', "no service is named", 7),
         ("sources:\n" + source("a", "https://m.example/", more=f', snapshot: "{AT}"'), "has no place for a snap", 8),
     ],
 )
