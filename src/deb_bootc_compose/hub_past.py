@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
-
 from deb_bootc_compose.embedded import HubAddress
-from debcore.errors import Failure, HostFailed
+from debcore.errors import Failure
 from debcore.http import HttpFailure
 from debcore.hub.credential import load_token
 from debcore.hub.model import Suite
 from debcore.hub.repo_client import RepoClient
-from debcore.hub.repos import Snapshot, SnapshotAsk
+from debcore.hub.repos import SnapshotAsk
 
-SIGNED_WITHIN, LOOK = 180.0, 0.5  #: seconds, for the hub's signer; between two looks
 AT = "@"  #: between suite and event in the name of a snapshot
 
 
@@ -29,21 +26,10 @@ def find_suite(address: HubAddress, name: str, event: int | None = None) -> Suit
         if event is None:
             return suite
         try:
-            snapshot = hub.make_snapshot(base, SnapshotAsk(event=event))
+            live = hub.make_live_snapshot(base, SnapshotAsk(event=event))
         except HttpFailure as failure:
             if failure.code not in (400, 404, 409, 422):
                 raise
             hint = f"its events: deb-orchestrator suite history {base}"
             raise Failure(f"the hub has no {base} as of event {event}: {failure}", hint=hint) from failure
-        live = snapshot if snapshot.live else _wait(hub, snapshot)
     return suite.model_copy(update={"name": live.name, "apt_uri": live.apt_uri, "event": live.event})
-
-
-def _wait(hub: RepoClient, snapshot: Snapshot) -> Snapshot:
-    end = time.monotonic() + SIGNED_WITHIN
-    while time.monotonic() < end:
-        for found in hub.snapshots(snapshot.suite):
-            if found.name == snapshot.name and found.live:
-                return found
-        time.sleep(LOOK)
-    raise HostFailed(f"{snapshot.name} was not signed within {SIGNED_WITHIN:g} s", hint="does the hub's signer run?")

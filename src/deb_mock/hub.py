@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,12 +18,12 @@ from pathlib import Path
 from deb_mock.exact import Search, search_archive
 from deb_mock.pack import fetch_dsc
 from deb_mock.source import ArchiveSource
-from debcore.aptrepo.paths import RELEASE_SUITE, SUITE_NAME
-from debcore.errors import ConfigError, Failure, HostFailed
+from debcore.aptrepo.paths import SUITE_NAME
+from debcore.errors import ConfigError, Failure
 from debcore.hub import model
 from debcore.hub.credential import Credential, credential_path, find_credential, load_credential
 from debcore.hub.repo_client import RepoClient
-from debcore.hub.repos import Snapshot, SnapshotAsk
+from debcore.hub.repos import SnapshotAsk
 from debcore.hub.suite_client import SuiteClient
 from debcore.hub.suites import SuiteChange
 from debcore.job import AptSource
@@ -36,8 +35,6 @@ _PLACE = re.compile(r"hub(?:\+(?P<url>https?://[^#\s]+))?(?:#(?P<suite>[^#\s]+))
 #: Suites of a hub, snapshots of a suite, and pages of its history that are looked at.
 MAX_SUITES, MAX_SNAPSHOTS, MAX_PAGES = 32, 32, 100
 PAGE = 1000
-#: Seconds within which a hub's signer has signed a snapshot, and between two looks.
-SIGNED_WITHIN, LOOK = 180.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -100,10 +97,7 @@ def find_snapshots(client: _Client, suite: model.Suite, wanted: Collection[tuple
     """*suite* as of the last events at which it held what is *wanted* (name and version), newest first."""
     events = find_events(_read_history(client, suite.name), wanted)
     for event in sorted(events, reverse=True)[:MAX_SNAPSHOTS]:
-        snapshot = client.make_snapshot(suite.name, SnapshotAsk(event=event))
-        snapshot = snapshot if snapshot.live else _wait(client, snapshot)
-        if not RELEASE_SUITE.fullmatch(snapshot.name):
-            raise Failure(f"the hub calls a snapshot {snapshot.name[:80]!r}")
+        snapshot = client.make_live_snapshot(suite.name, SnapshotAsk(event=event))
         yield _source(suite, snapshot.name, snapshot.apt_uri)
 
 
@@ -129,18 +123,6 @@ def _read_history(client: _Client, suite: str) -> Iterator[SuiteChange]:
         if len(page) < PAGE:
             return
         before = page[-1].event
-
-
-def _wait(client: _Client, snapshot: Snapshot) -> Snapshot:
-    """*snapshot*, live. Errors: HostFailed if nobody signs it."""
-    end = time.monotonic() + SIGNED_WITHIN
-    log.info("Waiting for the signature of %s", snapshot.name)
-    while time.monotonic() < end:
-        for found in client.snapshots(snapshot.suite):
-            if found.name == snapshot.name and found.live:
-                return found
-        time.sleep(LOOK)
-    raise HostFailed(f"{snapshot.name} was not signed within {SIGNED_WITHIN:g} s", hint="does the hub's signer run?")
 
 
 def _find_suites(client: _Client, place: HubPlace) -> list[model.Suite]:

@@ -15,7 +15,9 @@ from deb_bootc_compose.manifest import Manifest, load_manifest
 from deb_bootc_compose.plan import make_nodes
 from debcore.errors import ConfigError, Failure, HostFailed
 from debcore.http import HttpFailure
+from debcore.hub import repo_client
 from debcore.hub.model import Suite
+from debcore.hub.repo_client import RepoClient
 from debcore.hub.repos import Snapshot, SnapshotAsk
 
 URL = "http://127.0.0.1:1"
@@ -27,7 +29,7 @@ variants: {server: {arches: [amd64], ref: example/server}}
 """
 
 
-class FakeHub:
+class FakeHub(RepoClient):
     """A hub whose suite changed last at event 7; its signer is as fast as *looks* says."""
 
     looks = 0
@@ -61,7 +63,7 @@ class FakeHub:
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> HubAddress:
     monkeypatch.setattr(hub_past, "RepoClient", FakeHub)
-    monkeypatch.setattr(hub_past, "LOOK", 0.0)
+    monkeypatch.setattr(repo_client, "LOOK", 0.0)
     monkeypatch.setattr(FakeHub, "looks", 0)
     return HubAddress(URL, None, None)
 
@@ -79,7 +81,7 @@ def test_what_the_hub_does_not_have(hub: HubAddress, monkeypatch: pytest.MonkeyP
     with pytest.raises(Failure, match="the hub has no site as of event 3: suite site held nothing then") as caught:
         hub_past.find_suite(hub, "site", 3)
     assert "suite history site" in caught.value.hint
-    monkeypatch.setattr(hub_past, "SIGNED_WITHIN", 0.0)
+    monkeypatch.setattr(repo_client, "SIGNED_WITHIN", 0.0)
     monkeypatch.setattr(FakeHub, "looks", 3)
     with pytest.raises(HostFailed, match="site@7 was not signed"):
         hub_past.find_suite(hub, "site", 8)
