@@ -43,7 +43,7 @@ def forget_address(store: Store, package: Package) -> None:
     """As another host that never built with it: a hub's pool still has the file, at an address that this one knows."""
     forget(store, package)
     for note in (store.path / "resolved").iterdir():
-        if note.is_file() and package.sha256 in note.read_text():
+        if note.is_file() and package.sha256.encode() in note.read_bytes():
             note.unlink()
 
 
